@@ -1,0 +1,115 @@
+"""The command line: ``recbole-kd train | convert``, and ``run_recbole_kd.py``, which is ``train``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from recbole_kd.errors import UserError, did_you_mean
+
+_TRAIN_HELP = """\
+usage: {prog} --model=MODEL --dataset=NAME [--config_files="a.yaml b.yaml"] [--any_key=value ...]
+
+Train a model, or a teacher and its distilled student, and evaluate it with RecBole's full ranking.
+
+  --model=MODEL          {own}
+                         or any general recommender of RecBole:
+                         {recbole}
+  --dataset=NAME         a folder of RecBole's atomic files in --data_path (default dataset/), or ml-100k
+  --config_files=FILES   YAML files, separated by spaces
+  --any_key=value        any key of RecBole or of properties/; teacher_KEY and student_KEY set it for one stage
+
+often used:
+  --baseline=true        also train the student alone, from the same initialisation
+  --result_file=PATH     write the result as JSON
+  --report_dir=FOLDER    write the table and a picture of the training curves
+  --resume=false         train again what checkpoint_dir holds already
+  --show_progress=false  no progress bars
+  --seed=2020 --epochs=300 --stopping_step=10 --learning_rate=0.001
+
+The command line beats YAML files, which beat <data_path>/<name>/<name>.yaml, which beats properties/.
+"""
+
+
+def train_main(words: Sequence[str], prog: str = "recbole-kd train") -> int:
+    """Run ``train``; returns the exit status."""
+    from recbole_kd.registry import OWN_MODELS, recbole_models
+
+    if {"-h", "--help"} & set(words):
+        import textwrap
+
+        names = textwrap.fill(", ".join(sorted(recbole_models())), 78, subsequent_indent=" " * 25)
+        print(_TRAIN_HELP.format(prog=prog, own=", ".join(OWN_MODELS), recbole=names))
+        return 0
+    from recbole_kd.pipeline import run
+
+    words, files = _join_config_files(words)
+    run(config_file_list=files, arguments=words)
+    return 0
+
+
+def _join_config_files(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take ``--config_files`` out, and accept ``--model X`` for ``--model=X`` as RecBole's script does."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in ("--model", "--dataset", "--config_files") and not word.startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    files = [word.partition("=")[2].split() for word in joined if word.startswith("--config_files=")]
+    rest = [word for word in joined if not word.startswith("--config_files=")]
+    return rest, [file for several in files for file in several]
+
+
+def convert_main(words: Sequence[str]) -> int:
+    """Run ``convert``; returns the exit status."""
+    from recbole_kd.data import convert
+
+    parser = argparse.ArgumentParser(
+        prog="recbole-kd convert", description="Turn a published layout into RecBole's atomic files and features."
+    )
+    convert.add_arguments(parser)
+    return convert.main(parser.parse_args(words))
+
+
+COMMANDS = {
+    "train": (train_main, "train and distil models"),
+    "convert": (convert_main, "turn a published data layout into RecBole's files"),
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Entry point of ``recbole-kd`` and ``python -m recbole_kd``; returns the exit status."""
+    words = list(sys.argv[1:] if words is None else words)
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: recbole-kd COMMAND ...\n")
+        for name, (_, what) in COMMANDS.items():
+            print(f"  {name:10} {what}")
+        print("\nrecbole-kd COMMAND --help tells more.")
+        return 0 if words else 2
+    if words[0] not in COMMANDS:
+        return guarded(lambda: _unknown(words[0]))
+    return guarded(lambda: COMMANDS[words[0]][0](words[1:]))
+
+
+def _unknown(command: str) -> int:
+    hint = did_you_mean(command, COMMANDS) or f"; use one of {', '.join(COMMANDS)}"
+    raise UserError(f"there is no command {command!r}{hint}")
+
+
+def guarded(command: Callable[[], int]) -> int:
+    """Run ``command``; what the user can mend is printed as one sentence, with exit status 2."""
+    try:
+        return command()
+    except UserError as error:
+        print(f"recbole-kd: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("recbole-kd: interrupted; the same command goes on from the last finished stage", file=sys.stderr)
+        return 130
+
+
+def train_script() -> int:
+    """Entry point of ``run_recbole_kd.py``."""
+    return guarded(lambda: train_main(sys.argv[1:], prog="python run_recbole_kd.py"))

@@ -1,0 +1,194 @@
+"""RecBole's Config with our models, our properties, checked keys, and values read without ``eval``."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from recbole.config import Config
+
+from recbole_kd import compat, properties
+from recbole_kd.checkpoint import plain_values
+from recbole_kd.errors import UserError, did_you_mean
+from recbole_kd.registry import find_model
+from recbole_kd.settings import RunSettings
+
+# Keys that change where a run reads, writes or reports, and no number in it.
+_WITHOUT_EFFECT = frozenset(
+    {
+        *("gpu_id", "use_gpu", "device", "worker", "local_rank", "single_spec"),
+        *("state", "show_progress", "log_wandb", "wandb_project", "result_file", "report_dir"),
+        *("data_path", "features_path", "checkpoint_dir", "config_file", "config_files"),
+        *("save_dataset", "dataset_save_path", "save_dataloaders", "dataloaders_save_path"),
+        *("eval_batch_size", "resume", "baseline", "tuned"),
+    }
+)
+
+
+class KDConfig(Config):
+    """A RecBole config that also finds our models and properties.
+
+    Differences a user can notice: command-line values are literals (never evaluated), ``--key=a=b`` keeps its
+    value, an unknown key or model is an error with the nearest names, and ``<data_path>/<name>/<name>.yaml``
+    (which ``recbole-kd convert`` writes) is read as the data set's own defaults.
+    """
+
+    def __init__(
+        self,
+        model: str | type | None = None,
+        dataset: str | None = None,
+        config_file_list: Sequence[str] | None = None,
+        config_dict: Mapping[str, Any] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        """Merge all sources; the command line beats ``config_dict``, which beats files, which beat defaults.
+
+        Args:
+            model: a name or a class; ``None`` takes ``model`` from the other sources.
+            dataset: likewise.
+            config_file_list: YAML files.
+            config_dict: values by key.
+            arguments: command-line words ``--key=value``. ``sys.argv`` is never read.
+
+        Raises:
+            UserError: an unknown model, data set or key, a value of a wrong type or range, an unreadable file.
+        """
+        compat.check_versions()
+        self._arguments = tuple(arguments)
+        self._method_values: dict[str, Any] = {}
+        super().__init__(model, dataset, list(config_file_list or ()), dict(config_dict or {}))
+        self._check_keys()
+        self._check_dataset()
+        RunSettings.read(self)
+
+    def compatibility_settings(self) -> None:
+        """Replaces RecBole's, which reads NumPy names that are gone."""
+        compat.restore_removed_names()
+
+    def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
+        return {key: _literal(value) if isinstance(value, str) else value for key, value in config_dict.items()}
+
+    def _load_cmd_line(self) -> dict[str, Any]:
+        return self._convert_config_dict(parse_arguments(self._arguments))
+
+    def _load_config_files(self, file_list: Iterable[str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for file in file_list:
+            values.update(self._read_yaml(Path(file)))
+        return values
+
+    def _read_yaml(self, file: Path) -> dict[str, Any]:
+        try:
+            values = yaml.load(file.read_text(encoding="utf-8"), Loader=self.yaml_loader)
+        except OSError as error:
+            raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict | None):
+            raise UserError(f"{file} holds a {type(values).__name__}; it must hold lines of the form key: value")
+        return values or {}
+
+    def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
+        model = model or self.external_config_dict.get("model")
+        dataset = dataset or self.external_config_dict.get("dataset")
+        for key, value in (("model", model), ("dataset", dataset)):
+            if not value:
+                raise UserError(f"no {key} is given; add --{key}=NAME")
+        model_class = find_model(model) if isinstance(model, str) else model
+        assert isinstance(model_class, type)
+        return model_class.__name__, model_class, str(dataset)
+
+    def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
+        super()._load_internal_config_dict(model, model_class, dataset)
+        data_path = self.external_config_dict.get("data_path", self.internal_config_dict["data_path"])
+        tuned = self.external_config_dict.get("tuned", True)
+        own = [properties.model_file(model)] + [properties.tuned_file(model, dataset)] * bool(tuned)
+        for file in own_default_files(model, dataset, data_path, tuned):
+            values = self._read_yaml(file)
+            self.internal_config_dict.update(values)
+            self._method_values.update(values if file in own else {})
+        self._method_values.update(self.external_config_dict)
+
+    def _check_keys(self) -> None:
+        known = properties.known_keys()
+        valid = known | {f"{stage}_{key}" for stage in ("teacher", "student") for key in known}
+        for key in self.external_config_dict:
+            if key not in valid and not key.startswith("alias_of_"):
+                hint = did_you_mean(key, known)
+                raise UserError(f"{key!r} is not a key of RecBole or recbole_kd{hint or '; see recbole-kd train -h'}")
+
+    def _check_dataset(self) -> None:
+        folder = Path(self["data_path"])
+        if folder.is_dir() or self.dataset in properties.keys_of(properties.RECBOLE_FOLDER / "dataset" / "url.yaml"):
+            return
+        there = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()] if folder.parent.is_dir() else []
+        hint = did_you_mean(self.dataset, [*there, "ml-100k"]) or "; make it with recbole-kd convert, or use ml-100k"
+        raise UserError(f"there is no data set {self.dataset!r} in {folder.parent}{hint}")
+
+    def for_stage(self, stage: str, model_class: type, drop: Iterable[str] = ()) -> KDConfig:
+        """Return the config of one training stage of a distillation run.
+
+        Args:
+            stage: ``"teacher"`` or ``"student"``; a key ``teacher_learning_rate`` is the teacher's
+                ``learning_rate`` and nobody else's.
+            model_class: what the stage trains; its own YAML gives the defaults.
+            drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
+        """
+        drop = {"model", "dataset", *drop}
+        values = {
+            key: value
+            for key, value in self._method_values.items()
+            if key not in drop and not key.startswith(("teacher_", "student_"))
+        }
+        prefix = f"{stage}_"
+        values |= {
+            key.removeprefix(prefix): value for key, value in self._method_values.items() if key.startswith(prefix)
+        }
+        return type(self)(model=model_class, dataset=self.dataset, config_dict=values)
+
+    def fingerprint(self, *parts: str) -> str:
+        """A short digest of every value that can change a number of this run, and of ``parts``."""
+        values = {key: value for key, value in self.final_config_dict.items() if key not in _WITHOUT_EFFECT}
+        text = json.dumps([plain_values(values), parts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def own_default_files(model: str, dataset: str, data_path: str, tuned: bool = True) -> list[Path]:
+    """The YAML files that are read on top of RecBole's own for this model and data set, weakest first."""
+    files = [
+        properties.FOLDER / "overall.yaml",
+        properties.model_file(model),
+        properties.RECBOLE_FOLDER / "dataset" / f"{dataset}.yaml",
+        Path(data_path) / dataset / f"{dataset}.yaml",
+    ]
+    files += [properties.tuned_file(model, dataset)] * bool(tuned)
+    return [file for file in files if file.is_file()]
+
+
+def parse_arguments(arguments: Iterable[str]) -> dict[str, str]:
+    """Split command-line words ``--key=value`` at the first ``=``.
+
+    Raises:
+        UserError: a word of another form, or one key given twice with different values.
+    """
+    values: dict[str, str] = {}
+    for word in arguments:
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not equals or not key:
+            raise UserError(f"cannot read the argument {word!r}; write it as --key=value")
+        if values.setdefault(key, value) != value:
+            raise UserError(f"--{key} is given twice, as {values[key]!r} and {value!r}; keep one")
+    return values
+
+
+def _literal(text: str) -> Any:
+    """The Python literal that ``text`` spells, ``true``/``false`` in any case, or the text itself."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return {"true": True, "false": False}.get(text.lower(), text)

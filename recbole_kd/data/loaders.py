@@ -1,0 +1,50 @@
+"""One data set, split once, served to every training stage through RecBole's own loaders."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from recbole.data import data_preparation
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.model.abstract_recommender import AbstractRecommender
+
+from recbole_kd.config import KDConfig
+from recbole_kd.data.dataset import MultiModalDataset
+
+# Scores held at a time while ranking: 2^24 float32 are 64 MB, and RecBole's collector adds twice that.
+_SCORES_AT_ONCE = 2**24
+# A model without full_sort_predict scores every pair through its layers, which take far more than one number each.
+_PAIRS_AT_ONCE = 2**17
+
+
+class Loaders(NamedTuple):
+    """RecBole's train, validation and test loaders of one stage."""
+
+    train: Any
+    valid: Any
+    test: Any
+
+
+def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
+    """Return the loaders of a stage; ``dataset`` keeps its split, so all stages see the same one.
+
+    RecBole's default ``eval_batch_size`` scores one user at a time; unless the user sets it, whole blocks of users
+    are ranked at once, with equal metrics.
+    """
+    if "eval_batch_size" not in config.external_config_dict:
+        scores_all = config.model_class.full_sort_predict is not AbstractRecommender.full_sort_predict
+        limit = _SCORES_AT_ONCE if scores_all else _PAIRS_AT_ONCE
+        config["eval_batch_size"] = max(limit // dataset.item_num, 1) * dataset.item_num
+    loaders = Loaders(*data_preparation(config, dataset))
+    if config["eval_mask"] == "train" and isinstance(loaders.test, FullSortEvalDataLoader):
+        _mask_train_only(loaders)
+    return loaders
+
+
+def _mask_train_only(loaders: Loaders) -> None:
+    """Leave only training items out of the test ranking; RecBole leaves out validation items too."""
+    train_items = loaders.train._sampler.used_ids
+    for user in loaders.test.uid_list.tolist():
+        positives = set(loaders.test.uid2positive_item[user].tolist())
+        loaders.test.uid2history_item[user] = torch.tensor(sorted(train_items[user] - positives), dtype=torch.int64)

@@ -1,0 +1,43 @@
+"""Negative items for list-wise distillation."""
+
+from __future__ import annotations
+
+import torch
+from recbole.data.dataset import Dataset
+from torch import Tensor
+
+_ROUNDS = 20
+
+
+class NegativeSampler:
+    """Draws items uniformly from those a user has no training interaction with.
+
+    Uses a generator of its own, so that it does not shift the random numbers of the student's training.
+    """
+
+    def __init__(self, dataset: Dataset, seed: int) -> None:
+        """Args:
+        dataset: the training split.
+        seed: of the generator.
+        """
+        self.n_items = dataset.item_num
+        users, items = dataset.inter_feat[dataset.uid_field], dataset.inter_feat[dataset.iid_field]
+        self._positives = torch.unique(users.long() * self.n_items + items.long())  # sorted
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def sample(self, users: Tensor, count: int) -> Tensor:
+        """Return (B, count) item ids, on the device of ``users``; repeats within a row may occur.
+
+        A user who has interacted with nearly everything may keep a few positives after many tries.
+        """
+        owner = users.cpu().unsqueeze(1) * self.n_items
+        items = torch.randint(1, self.n_items, (len(users), count), generator=self._generator)
+        for _ in range(_ROUNDS):
+            keys = owner + items
+            place = torch.searchsorted(self._positives, keys).clamp_max(len(self._positives) - 1)
+            taken = self._positives[place] == keys
+            missing = int(taken.sum())
+            if not missing:
+                break
+            items[taken] = torch.randint(1, self.n_items, (missing,), generator=self._generator)
+        return items.to(users.device)

@@ -1,0 +1,1 @@
+"""Recommenders on RecBole's contract, one file a model."""

@@ -1,0 +1,41 @@
+"""Which class a ``--model`` name means: ours first, then RecBole's general recommenders."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+from recbole_kd.errors import UserError, did_you_mean
+
+OWN_MODELS = {
+    "LightGCN": "recbole_kd.model.lightgcn",
+    "PromptMM": "recbole_kd.method",
+    "PromptMMTeacher": "recbole_kd.model.promptmm",
+}
+
+
+def recbole_models() -> dict[str, type]:
+    """RecBole's general recommenders by class name."""
+    from recbole.model import general_recommender
+    from recbole.model.abstract_recommender import GeneralRecommender
+
+    return {
+        name: value
+        for name, value in vars(general_recommender).items()
+        if inspect.isclass(value) and issubclass(value, GeneralRecommender)
+    }
+
+
+def find_model(name: str) -> type:
+    """Return the model class called ``name``.
+
+    Raises:
+        UserError: no such model; the message names the nearest ones.
+    """
+    if name in OWN_MODELS:
+        return getattr(importlib.import_module(OWN_MODELS[name]), name)
+    models = recbole_models()
+    if name not in models:
+        hint = did_you_mean(name, {*models, *OWN_MODELS})
+        raise UserError(f"there is no model called {name!r}{hint or '; see recbole-kd train --help'}")
+    return models[name]

@@ -1,0 +1,41 @@
+"""The table at the end of a run: teacher, student alone, distilled student."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+if TYPE_CHECKING:
+    from recbole_kd.stages import StageRecord
+
+_TITLES = {
+    "teacher": "teacher",
+    "baseline": "student without distillation",
+    "student": "distilled student",
+    "model": "model",
+}
+_SHOWN = ("recall@20", "ndcg@20", "recall@10", "ndcg@10", "recall@50", "ndcg@50")
+
+
+def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
+    """Format one column a stage: test metrics, parameters, size and time.
+
+    Args:
+        stages: in the order to show.
+        style: a ``tabulate`` format, ``"github"`` for Markdown.
+    """
+    metrics = [name for name in _SHOWN if name in stages[-1].test][:4] or list(stages[-1].test)[:4]
+    rows: list[list[str]] = [["model", *(stage.model for stage in stages)]]
+    rows += [[f"test {name}", *(f"{stage.test.get(name, float('nan')):.4f}" for stage in stages)] for name in metrics]
+    rows += [
+        ["trainable parameters", *(f"{stage.parameters:,}" for stage in stages)],
+        ["values read at inference", *(f"{stage.inference_parameters:,}" for stage in stages)],
+        ["checkpoint, MB", *(f"{stage.bytes / 1e6:.2f}" for stage in stages)],
+        ["checkpoint to top-50 lists, ms", *(f"{stage.ranking_seconds * 1e3:.1f}" for stage in stages)],
+        ["seconds an epoch", *(f"{stage.seconds_per_epoch:.2f}" for stage in stages)],
+        ["epochs", *(str(stage.epochs) for stage in stages)],
+    ]
+    header = ["", *(_TITLES.get(stage.name, stage.name) for stage in stages)]
+    return tabulate(rows, headers=header, tablefmt=style, disable_numparse=True, stralign="right")

@@ -1,0 +1,140 @@
+"""The stages of a run: teacher, student alone, distilled student; each trained once and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import torch
+from recbole.utils import get_trainer, init_seed
+from torch import nn
+
+from recbole_kd.checkpoint import load_checkpoint, plain_values, save_checkpoint
+from recbole_kd.config import KDConfig
+from recbole_kd.data.loaders import Loaders
+from recbole_kd.distill.base import Distiller
+from recbole_kd.errors import UserError
+from recbole_kd.evaluation import ranking_seconds
+from recbole_kd.trainer import KDTrainer, SafeTrainerMixin
+
+
+@dataclass
+class StageRecord:
+    """What is known of a finished stage; ``public()`` is what ``result_file`` holds of it."""
+
+    name: str
+    model: str
+    epochs: int
+    seconds_per_epoch: float
+    valid: dict[str, float]
+    test: dict[str, float]
+    parameters: int
+    inference_parameters: int
+    ranking_seconds: float
+    history: list[dict[str, Any]] = field(default_factory=list)
+    bytes: int = 0
+    checkpoint: str = ""
+
+    def public(self) -> dict[str, Any]:
+        """The keys of ``result_file``."""
+        values = asdict(self)
+        for key in ("history", "bytes", "checkpoint", "ranking_seconds"):
+            del values[key]
+        return values
+
+
+@dataclass
+class Stage:
+    """A trained model and its record."""
+
+    model: nn.Module
+    record: StageRecord
+
+
+def train_stage(
+    name: str,
+    config: KDConfig,
+    loaders: Loaders,
+    fingerprint: str,
+    prepare: Callable[[nn.Module], Distiller | None] | None = None,
+) -> Stage:
+    """Train one model to early stopping and keep it, or take it from ``checkpoint_dir`` if it is there.
+
+    Args:
+        name: ``teacher``, ``baseline``, ``student`` or ``model``.
+        config: of this stage; its ``model_class`` is trained.
+        loaders: from :func:`recbole_kd.data.loaders.make_loaders`.
+        fingerprint: names this stage's file; equal fingerprints mean equal data, settings, seed and teacher.
+        prepare: gets the new student, may change its initial weights, and returns its distiller.
+    """
+    logger = getLogger()
+    path = Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
+    init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
+    model = config.model_class(config, loaders.train._dataset).to(config["device"])
+    if config["resume"] and path.is_file():
+        checkpoint = load_checkpoint(path, config["device"])
+        model.load_state_dict(checkpoint["state_dict"])
+        model.load_other_parameter(checkpoint["other_parameter"])
+        logger.info(f"{name}: {config.model} taken from {path} (--resume=false trains it again)")
+        record = StageRecord(**checkpoint["record"], bytes=path.stat().st_size, checkpoint=str(path))
+        return Stage(model.eval(), record)
+
+    logger.info(f"{name}: training {config.model}\n{model}")
+    with torch.random.fork_rng():  # a distiller's own initial values must not shift the student's random numbers
+        distiller = prepare(model) if prepare else None
+    trainer = _trainer(config, model, distiller)
+    partial = path.with_suffix(".training")
+    trainer.use_folder(partial, name)
+    _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=config["show_progress"])
+    test = trainer.evaluate(loaders.test, load_best_model=True, show_progress=config["show_progress"])
+    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    record = StageRecord(
+        name=name,
+        model=config.model,
+        epochs=len(trainer.history),
+        seconds_per_epoch=trainer.seconds_per_epoch(),
+        valid=plain_values(dict(valid or {})),
+        test=plain_values(dict(test or {})),
+        parameters=parameters,
+        inference_parameters=model.inference_parameters() if hasattr(model, "inference_parameters") else parameters,
+        ranking_seconds=ranking_seconds(model, loaders.test),
+        history=trainer.history,
+    )
+    kept = asdict(record)
+    del kept["bytes"], kept["checkpoint"]
+    save_checkpoint(path, model, config=config.final_config_dict, record=kept)
+    partial.unlink(missing_ok=True)
+    record.bytes, record.checkpoint = path.stat().st_size, str(path)
+    logger.info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
+    return Stage(model.eval(), record)
+
+
+def _trainer(config: KDConfig, model: nn.Module, distiller: Distiller | None) -> Any:
+    """Ours with a distiller; without one RecBole's own trainer of this model, with safe checkpoints."""
+    if distiller is not None:
+        return KDTrainer(config, model, distiller.to(config["device"]))
+    base = get_trainer(config["MODEL_TYPE"], config["model"])
+    return type(f"Safe{base.__name__}", (SafeTrainerMixin, base), {})(config, model)
+
+
+@torch.no_grad()
+def start_from_teacher(student: nn.Module, teacher: nn.Module) -> None:
+    """``init: teacher``: give the student the teacher's final embeddings as its initial ones.
+
+    Raises:
+        UserError: the shapes differ, or one of the two has no embeddings to give or take.
+    """
+    tables: list[Any] = [getattr(student, name, None) for name in ("user_embedding", "item_embedding")]
+    of_teacher: Any = getattr(teacher, "embeddings", None)
+    if of_teacher is None or not all(isinstance(table, nn.Embedding) for table in tables):
+        raise UserError("init=teacher needs a teacher and a student with user and item embeddings; use init=xavier")
+    for table, values in zip(tables, of_teacher(), strict=True):
+        if table.weight.shape != values.shape:
+            raise UserError(
+                f"init=teacher needs equal sizes, but the student's are {tuple(table.weight.shape)} and the teacher's "
+                f"{tuple(values.shape)}; set embedding_size alike or use init=xavier"
+            )
+        table.weight.copy_(values)

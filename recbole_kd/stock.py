@@ -1,0 +1,80 @@
+"""``register()``: our models under RecBole's own ``run_recbole``, for those who want that. Nothing calls it here."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import sys
+from types import ModuleType
+from typing import Any
+
+from recbole.config import Config
+from recbole.trainer import Trainer
+from recbole.utils import calculate_valid_score
+
+from recbole_kd import compat
+from recbole_kd.config import KDConfig, own_default_files
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.loaders import Loaders
+from recbole_kd.method import DistillationMethod
+from recbole_kd.pipeline import train
+from recbole_kd.registry import OWN_MODELS, find_model, recbole_models
+from recbole_kd.trainer import SafeTrainerMixin
+
+
+class StagedTrainer(SafeTrainerMixin, Trainer):
+    """Trains a :class:`DistillationMethod` through its stages where RecBole calls ``fit`` once."""
+
+    def fit(
+        self,
+        train_data: Any,
+        valid_data: Any = None,
+        verbose: bool = True,
+        saved: bool = True,
+        show_progress: bool = False,
+        callback_fn: Any = None,
+    ) -> tuple[float, dict[str, float]]:
+        """Return the student's best validation score and result, and leave its best weights in the model."""
+        external = {key: value for key, value in self.config.external_config_dict.items() if key != "show_progress"}
+        config = KDConfig(
+            type(self.model), self.config["dataset"], config_dict={**external, "show_progress": bool(show_progress)}
+        )
+        loaders = Loaders(train_data, valid_data, None)
+        student = train(config, lambda _: loaders)[-1]
+        self.model.student.load_state_dict(student.model.state_dict())
+        self.best_valid_score = calculate_valid_score(student.record.valid, self.valid_metric)
+        if saved:
+            self._save_checkpoint(student.record.epochs - 1, verbose=verbose)
+        return self.best_valid_score, student.record.valid
+
+
+def register() -> None:
+    """Make stock ``recbole.quick_start.run_recbole(model="PromptMM", …)`` find our models and their defaults.
+
+    Puts our model, trainer and data set classes where RecBole looks for them, and lets its ``Config`` read our
+    ``properties/``. RecBole's own models and settings stay as they are. Calling it again changes nothing.
+    """
+    import recbole.data.dataset
+    import recbole.trainer
+
+    for name in OWN_MODELS.keys() - recbole_models().keys():
+        model = find_model(name)
+        home = f"recbole.model.general_recommender.{name.lower()}"
+        module = ModuleType(home)
+        module.__spec__ = importlib.machinery.ModuleSpec(home, None)
+        setattr(module, name, model)
+        sys.modules[home] = module
+        setattr(recbole.data.dataset, f"{name}Dataset", MultiModalDataset)
+        if issubclass(model, DistillationMethod):
+            setattr(recbole.trainer, f"{name}Trainer", StagedTrainer)
+    if not hasattr(Config, "_without_recbole_kd"):
+        Config._without_recbole_kd = Config._load_internal_config_dict
+        Config._load_internal_config_dict = _load_own_defaults_too
+        Config.compatibility_settings = lambda config: compat.restore_removed_names()
+
+
+def _load_own_defaults_too(config: Config, model: str, model_class: type, dataset: str) -> None:
+    config._without_recbole_kd(model, model_class, dataset)
+    if model in OWN_MODELS and model not in recbole_models() and not isinstance(config, KDConfig):
+        data_path = config.external_config_dict.get("data_path", config.internal_config_dict["data_path"])
+        for file in own_default_files(model, dataset, data_path):
+            config._update_internal_config_dict(str(file))
