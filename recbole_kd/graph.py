@@ -17,45 +17,53 @@ from torch import Tensor
 
 
 class Graph:
-    """A symmetric sparse matrix that does not change.
+    """A sparse matrix that does not change, with what its backward pass needs.
 
     Copying shares it (PyTorch cannot deep-copy CSR tensors), and it is no part of a model's state dict: it is
     made again from the interactions.
     """
 
-    def __init__(self, matrix: Tensor) -> None:
-        """Hold ``matrix``, a symmetric float32 CSR tensor of shape (n, n)."""
+    def __init__(self, matrix: Tensor, transpose: Tensor | None = None) -> None:
+        """Hold a float32 CSR tensor of shape (n, m) and its transpose; ``None`` says that it is symmetric."""
         self.matrix = matrix
+        self.transpose = matrix if transpose is None else transpose
 
     @classmethod
-    def from_scipy(cls, matrix: sp.spmatrix | sp.sparray) -> Graph:
-        """Convert a symmetric SciPy matrix of shape (n, n), as float32 with int32 indices."""
-        csr = sp.csr_array(matrix).astype(np.float32)
-        csr.sort_indices()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-            tensor = torch.sparse_csr_tensor(
-                torch.from_numpy(csr.indptr.astype(np.int32)),
-                torch.from_numpy(csr.indices.astype(np.int32)),
-                torch.from_numpy(csr.data),
-                size=csr.shape,
-            )
-        return cls(tensor)
+    def from_scipy(cls, matrix: sp.spmatrix | sp.sparray, symmetric: bool = True) -> Graph:
+        """Convert a SciPy matrix; a symmetric one is kept once, another one with its transpose."""
+        return cls(_csr_tensor(matrix), None if symmetric else _csr_tensor(matrix.T))
 
     @property
     def shape(self) -> torch.Size:
-        """(n, n)."""
+        """(n, m): from m nodes to n nodes."""
         return self.matrix.shape
 
     def to(self, device: torch.device | str) -> Graph:
         """Return this graph on ``device``."""
-        return self if self.matrix.device == torch.device(device) else Graph(self.matrix.to(device))
+        if self.matrix.device == torch.device(device):
+            return self
+        symmetric = self.transpose is self.matrix
+        return Graph(self.matrix.to(device), None if symmetric else self.transpose.to(device))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
         return self
 
     def __repr__(self) -> str:
-        return f"Graph({self.shape[0]} nodes, {self.matrix.values().numel()} entries)"
+        return f"Graph({tuple(self.shape)}, {self.matrix.values().numel()} entries)"
+
+
+def _csr_tensor(matrix: sp.spmatrix | sp.sparray) -> Tensor:
+    """float32 with int32 indices, rows sorted."""
+    csr = sp.csr_array(matrix, dtype=np.float32, copy=True)
+    csr.sort_indices()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(csr.indptr.astype(np.int32)),
+            torch.from_numpy(csr.indices.astype(np.int32)),
+            torch.from_numpy(csr.data),
+            size=csr.shape,
+        )
 
 
 class _Propagate(torch.autograd.Function):
@@ -66,11 +74,11 @@ class _Propagate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, Tensor]:
-        return None, torch.sparse.mm(ctx.graph.matrix, gradients[0].contiguous())
+        return None, torch.sparse.mm(ctx.graph.transpose, gradients[0].contiguous())
 
 
 def propagate(graph: Graph, x: Tensor) -> Tensor:
-    """One hop: ``A x`` for ``x`` of shape (n, d), differentiable in ``x``."""
+    """One hop: ``A x``, (n, d), for ``x`` of shape (m, d), differentiable in ``x``."""
     return _Propagate.apply(graph, x)
 
 
@@ -83,14 +91,14 @@ def layer_mean(graph: Graph, x: Tensor, layers: int) -> Tensor:
     return total / (layers + 1)
 
 
-def symmetric_normalise(adjacency: sp.spmatrix | sp.sparray) -> sp.csr_array:
-    """``D^-1/2 A D^-1/2`` of a symmetric matrix; a row without entries stays zero.
+def normalise(matrix: sp.spmatrix | sp.sparray) -> sp.csr_array:
+    """``D_r^-1/2 M D_c^-1/2`` with the row and column sums of ``M``; a row without entries stays zero.
 
     The 1e-7 is RecBole's, so that our LightGCN gives RecBole's values.
     """
-    matrix = sp.csr_array(adjacency, dtype=np.float64)
-    scale = np.power(np.asarray(matrix.sum(axis=1)).ravel() + 1e-7, -0.5)
-    return sp.csr_array(sp.diags_array(scale) @ matrix @ sp.diags_array(scale))
+    matrix = sp.csr_array(matrix, dtype=np.float64)
+    rows, columns = (np.power(np.asarray(matrix.sum(axis=axis)).ravel() + 1e-7, -0.5) for axis in (1, 0))
+    return sp.csr_array(sp.diags_array(rows) @ matrix @ sp.diags_array(columns))
 
 
 def interaction_matrix(users: np.ndarray, items: np.ndarray, n_users: int, n_items: int) -> sp.csr_array:
@@ -108,35 +116,10 @@ def bipartite_graph(interactions: sp.spmatrix | sp.sparray) -> Graph:
         interactions: ``R``, (n_users, n_items), 0/1.
     """
     matrix = sp.csr_array(interactions)
-    return Graph.from_scipy(symmetric_normalise(sp.block_array([[None, matrix], [matrix.T, None]], format="csr")))
+    return Graph.from_scipy(normalise(sp.block_array([[None, matrix], [matrix.T, None]], format="csr")))
 
 
-def knn_graph(features: Tensor, k: int, block: int = 2048) -> sp.csr_array:
-    """The k-nearest-neighbour graph of the rows of ``features`` by cosine: binary, symmetric by union, no loops.
-
-    Args:
-        features: (n, d); a zero row has no neighbours and is nobody's neighbour.
-        k: neighbours a row, itself excluded.
-        block: rows scored at a time, so that memory is ``block × n``, never ``n²``.
-
-    Returns:
-        An (n, n) matrix of ones, not normalised.
-    """
-    rows = torch.nn.functional.normalize(features.float(), dim=1)
-    present = rows.abs().sum(dim=1) > 0
-    k = min(k, int(present.sum()) - 1)
-    if k < 1:
-        return sp.csr_array((len(rows), len(rows)), dtype=np.float64)
-    sources, targets = [], []
-    for start in range(0, len(rows), block):
-        ids = torch.arange(start, min(start + block, len(rows)), device=rows.device)
-        similarity = rows[ids] @ rows.T
-        similarity[torch.arange(len(ids), device=rows.device), ids] = -torch.inf
-        similarity[:, ~present] = -torch.inf
-        nearest = similarity.topk(k, dim=1).indices
-        keep = present[ids]
-        sources.append(ids[keep].repeat_interleave(k).cpu().numpy())
-        targets.append(nearest[keep].reshape(-1).cpu().numpy())
-    source, target = np.concatenate(sources), np.concatenate(targets)
-    matrix = sp.csr_array((np.ones(len(source)), (source, target)), shape=(len(rows), len(rows)))
-    return sp.csr_array(matrix.maximum(matrix.T))
+def bipartite_halves(interactions: sp.spmatrix | sp.sparray) -> tuple[Graph, Graph]:
+    """The same graph as items → users (n_users, n_items) and users → items, for values of one side only."""
+    to_users = Graph.from_scipy(normalise(interactions), symmetric=False)
+    return to_users, Graph(to_users.transpose, to_users.matrix)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from logging import getLogger
 from pathlib import Path
@@ -73,6 +75,7 @@ def train_stage(
     logger = getLogger()
     path = Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
+    loaders.train.generator.manual_seed(config["seed"])  # stages share loaders, and must not depend on each other
     model = config.model_class(config, loaders.train._dataset).to(config["device"])
     if config["resume"] and path.is_file():
         checkpoint = load_checkpoint(path, config["device"])
@@ -88,8 +91,9 @@ def train_stage(
     trainer = _trainer(config, model, distiller)
     partial = path.with_suffix(".training")
     trainer.use_folder(partial, name)
-    _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=config["show_progress"])
-    test = trainer.evaluate(loaders.test, load_best_model=True, show_progress=config["show_progress"])
+    with _repeatable(config["reproducibility"]):
+        _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=config["show_progress"])
+        test = trainer.evaluate(loaders.test, load_best_model=True, show_progress=config["show_progress"])
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     record = StageRecord(
         name=name,
@@ -110,6 +114,19 @@ def train_stage(
     record.bytes, record.checkpoint = path.stat().st_size, str(path)
     logger.info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
     return Stage(model.eval(), record)
+
+
+@contextmanager
+def _repeatable(wanted: bool) -> Iterator[None]:
+    """Have PyTorch add up gradients in a fixed order, which it does not on several CPU threads by default."""
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(wanted or before[0], warn_only=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def _trainer(config: KDConfig, model: nn.Module, distiller: Distiller | None) -> Any:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 
@@ -10,3 +11,27 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the published data sets are not at {folder}")
     return folder
+
+
+@pytest.fixture
+def checkerboard(tmp_path, monkeypatch) -> str:
+    """A data set with a known right answer, in a working folder of its own: even users like even items.
+
+    40 users, 24 items and two modalities, of which ``board`` tells the colour and ``noise`` nothing.
+    """
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "dataset" / "board"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    liked = {user: random.permutation(np.arange(user % 2, 24, 2)) for user in range(40)}
+    for part, columns in (("train", slice(0, 7)), ("valid", slice(7, 9)), ("test", slice(9, 12))):
+        rows = [f"u{user}\ti{item}" for user, items in liked.items() for item in items[columns]]
+        (folder / f"board.{part}.inter").write_text("user_id:token\titem_id:token\n" + "\n".join(rows) + "\n")
+    (folder / "board.yaml").write_text(
+        "benchmark_filename: [train, valid, test]\nload_col:\n    inter: [user_id, item_id]\n"
+    )
+    (folder / "board.item_ids").write_text("".join(f"i{item}\n" for item in range(24)))
+    colour = np.arange(24) % 2 * 2.0 - 1
+    np.save(folder / "board.board.npy", (colour[:, None] + 0.3 * random.normal(size=(24, 3))).astype(np.float32))
+    np.save(folder / "board.noise.npy", random.normal(size=(24, 70)).astype(np.float32))
+    return "board"

@@ -31,6 +31,8 @@ class MultiModalDataset(Dataset):
         UserError: a key has a value that it cannot have, or a modality asked for is not there.
     """
 
+    _rest_fields: Any  # RecBole's: token fields that are no alias
+
     def __init__(self, config: Any) -> None:
         self._splits: list[Dataset] | None = None
         self._missing_features = _choice(config, "missing_features", MISSING_POLICIES)
@@ -130,6 +132,21 @@ class MultiModalDataset(Dataset):
         present[np.asarray(feat[id_field], dtype=np.int64)[filled]] = True
         present[0] = False
         return present
+
+    def _init_alias(self) -> None:
+        """Give ids to a ``preload_weight`` field that is no alias; RecBole forgets fields of additional files.
+
+        Without this only an alias of the item id works there, and an alias adds the file's items to ``item_num``.
+        """
+        super()._init_alias()
+        known = {*self._rest_fields, *(field for fields in self.alias.values() for field in fields)}
+        forgotten = [
+            field
+            for field in self.config["preload_weight"] or {}
+            if field not in known and self.field2type.get(field) == FeatureType.TOKEN
+        ]
+        if forgotten:
+            self._rest_fields = np.append(self._rest_fields, forgotten)
 
     def _fill_nan(self) -> None:
         """Fill missing values as RecBole does; its own reads ``np.float``, which NumPy dropped, for sequences."""

@@ -30,14 +30,17 @@ class NegativeSampler:
 
         A user who has interacted with nearly everything may keep a few positives after many tries.
         """
-        owner = users.cpu().unsqueeze(1) * self.n_items
-        items = torch.randint(1, self.n_items, (len(users), count), generator=self._generator)
+        owner = (users.cpu() * self.n_items).repeat_interleave(count)
+        items = self._draw(len(owner))
+        doubtful = torch.arange(len(owner))
         for _ in range(_ROUNDS):
-            keys = owner + items
-            place = torch.searchsorted(self._positives, keys).clamp_max(len(self._positives) - 1)
-            taken = self._positives[place] == keys
-            missing = int(taken.sum())
-            if not missing:
+            keys = owner[doubtful] + items[doubtful]
+            place = torch.searchsorted(self._positives, keys).clamp_max_(len(self._positives) - 1)
+            doubtful = doubtful[self._positives[place] == keys]
+            if not len(doubtful):
                 break
-            items[taken] = torch.randint(1, self.n_items, (missing,), generator=self._generator)
-        return items.to(users.device)
+            items[doubtful] = self._draw(len(doubtful))
+        return items.view(-1, count).to(users.device)
+
+    def _draw(self, count: int) -> Tensor:
+        return torch.randint(1, self.n_items, (count,), generator=self._generator)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from torch import Tensor, nn
@@ -167,9 +168,10 @@ def _detached(views: Views) -> Views:
 
 
 def _margin(users: Tensor, items: Tensor, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    return (users[user] * (items[positive] - items[negative])).sum(dim=1)
+    difference = F.embedding(positive, items) - F.embedding(negative, items)
+    return (F.embedding(user, users) * difference).sum(dim=1)
 
 
 def _logits(users: Tensor, items: Tensor, user: Tensor, listed: Tensor) -> Tensor:
     """Scores of ``listed`` (B, K) items for ``user`` (B,)."""
-    return torch.einsum("bd,bkd->bk", users[user], items[listed])
+    return torch.einsum("bd,bkd->bk", F.embedding(user, users), F.embedding(listed, items))

@@ -50,14 +50,21 @@ class Prompt(nn.Module):
         """Return ``p_u`` (n_users, d) and ``p_i`` (n_items, d)."""
         return self.dropout(self.user(self.user_components)), self.dropout(self.item(self.item_components))
 
-    @staticmethod
-    def of_modality(prompt: Tensor, features: Tensor) -> Tensor:
-        """``p^m_i = Σ_j (p_i·p_j) x_j``, rows of length 1 (PromptMM, eq. 3).
 
-        Evaluated right to left, ``P (Pᵀ X)``: O(n d d_m), never an (n, n) matrix.
+def reduce_modality_prompt(prompt: Tensor, features: Tensor, weight: Tensor) -> Tensor:
+    """``normalize(P Pᵀ X) Wᵀ``: the modality prompt ``p^m_i = Σ_j (p_i·p_j) x_j`` (PromptMM, eq. 3), reduced.
 
-        Args:
-            prompt: (n_items, d).
-            features: (n_items, d_m).
-        """
-        return F.normalize(prompt @ (prompt.T @ features), dim=1)
+    Evaluated right to left, so neither an (n, n) nor a second (n, d_m) matrix is made: with ``G = Pᵀ X`` the rows
+    are ``p_i (G Wᵀ)`` and their lengths before the reduction ``√(p_i G Gᵀ p_iᵀ)``.
+
+    Args:
+        prompt: ``P``, (n_items, d).
+        features: ``X``, (n_items, d_m).
+        weight: ``W`` of the reduction, (d, d_m).
+
+    Returns:
+        (n_items, d).
+    """
+    gram = prompt.T @ features
+    squares = ((prompt @ (gram @ gram.T)) * prompt).sum(dim=1, keepdim=True)
+    return (prompt @ (gram @ weight.T)) / squares.clamp_min(1e-24).sqrt()

@@ -18,15 +18,13 @@ from torch import Tensor, nn
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.errors import UserError
 from recbole_kd.graph import (
-    Graph,
     bipartite_graph,
+    bipartite_halves,
     interaction_matrix,
-    knn_graph,
     layer_mean,
     propagate,
-    symmetric_normalise,
 )
-from recbole_kd.model.prompt import Prompt, principal_components
+from recbole_kd.model.prompt import Prompt, principal_components, reduce_modality_prompt
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Probability, Settings
 
 
@@ -45,8 +43,6 @@ class TeacherSettings(Settings):
     modality_weight: NonNegative
     modality_loss_weight: NonNegative
     prompt_loss_weight: NonNegative
-    knn_k: Count
-    knn_weight: NonNegative
 
 
 class Views(NamedTuple):
@@ -106,7 +102,7 @@ class PromptMMTeacher(GeneralRecommender):
         for name, matrix in features.items():
             self.register_buffer(f"features_{name}", F.normalize(matrix, dim=1), persistent=False)
         self.graph = bipartite_graph(interactions).to(self.device)
-        self.item_graph = _item_graph(features, settings.knn_k).to(self.device) if settings.knn_weight else None
+        self.to_users, self.to_items = (half.to(self.device) for half in bipartite_halves(interactions))
         self.restore_user_e: Tensor | None = None
         self.restore_item_e: Tensor | None = None
         self.other_parameter_name = ["restore_user_e", "restore_item_e"]
@@ -131,22 +127,12 @@ class PromptMMTeacher(GeneralRecommender):
         prompt = self.prompt() if self.prompt is not None else None
         ids = frozen.ids if frozen else self._propagate_ids(self._ids())
         if prompt is not None:
-            direction = F.normalize(torch.cat(prompt), dim=1) * self._length(self._ids())
-            ids = ids + settings.id_prompt_weight * self._propagate_ids(direction)
+            ids = ids + settings.id_prompt_weight * self._propagate_ids(_along(torch.cat(prompt), self._ids()))
         user, item = ids[: self.n_users], ids[self.n_users :]
-        modalities = {}
-        for name in self.reductions:
-            reduced = frozen.reduced[name] if frozen else self._reduce(name)
-            if prompt is not None:
-                modal = Prompt.of_modality(prompt[1], getattr(self, f"features_{name}"))
-                reduced = reduced + settings.modality_prompt_weight * F.linear(
-                    modal, self.get_submodule(f"reductions.{name}").weight
-                )
-            modalities[name] = self._propagate_modality(self.dropout(reduced))
-        of_users = sum(F.normalize(users, dim=1) for users, _ in modalities.values())
-        of_items = sum(F.normalize(items, dim=1) for _, items in modalities.values())
-        user = user + settings.modality_weight * self._length(user) * of_users
-        item = item + settings.modality_weight * self._length(item) * of_items
+        modalities = self._propagate_modalities({name: self._reduced(name, prompt, frozen) for name in self.reductions})
+        of_users = sum(_along(users, user) for users, _ in modalities.values())
+        of_items = sum(_along(items, item) for _, items in modalities.values())
+        user, item = user + settings.modality_weight * of_users, item + settings.modality_weight * of_items
         return Views(user, item, modalities, prompt)
 
     @torch.no_grad()
@@ -157,30 +143,34 @@ class PromptMMTeacher(GeneralRecommender):
     def _ids(self) -> Tensor:
         return torch.cat([self.user_embedding.weight, self.item_embedding.weight])
 
+    def _reduced(self, name: str, prompt: tuple[Tensor, Tensor] | None, frozen: Frozen | None) -> Tensor:
+        """Eq. 4: ``dropout((x + λ1 p^m) W + b)``, (n_items, d)."""
+        reduced = frozen.reduced[name] if frozen else self._reduce(name)
+        if prompt is not None:
+            weight = self.get_parameter(f"reductions.{name}.weight")
+            modal = reduce_modality_prompt(prompt[1], self.get_buffer(f"features_{name}"), weight)
+            reduced = reduced + self.settings.modality_prompt_weight * modal
+        return self.dropout(reduced)
+
     def _reduce(self, name: str) -> Tensor:
-        """Eq. 4 without the prompt: ``x W + b``, (n_items, d)."""
-        return self.reductions[name](getattr(self, f"features_{name}"))
+        """The part of eq. 4 without the prompt: ``x W + b``, (n_items, d)."""
+        return self.reductions[name](self.get_buffer(f"features_{name}"))
 
     def _propagate_ids(self, x: Tensor) -> Tensor:
-        """Linear in ``x``: LightGCN, and the items' neighbours by content added on the item side."""
-        out = layer_mean(self.graph, x, self.settings.n_layers)
-        if self.item_graph is not None:
-            near = self.settings.knn_weight * propagate(self.item_graph, x[self.n_users :])
-            out = torch.cat([out[: self.n_users], out[self.n_users :] + near])
-        return out
+        return layer_mean(self.graph, x, self.settings.n_layers)
 
-    def _propagate_modality(self, items: Tensor) -> tuple[Tensor, Tensor]:
-        """``n_modality_layers`` times to the users and back; the item keeps itself at each return."""
-        users = items.new_zeros(self.n_users, items.shape[1])
+    def _propagate_modalities(self, reduced: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
+        """``n_modality_layers`` times to the users and back, all modalities side by side in one product.
+
+        The item keeps itself at each return, which would otherwise wash its own content out.
+        """
+        items = torch.cat(list(reduced.values()), dim=1)
+        users = torch.empty(0)
         for _ in range(self.settings.n_modality_layers):
-            users = propagate(self.graph, torch.cat([torch.zeros_like(users), items]))[: self.n_users]
-            items = items + propagate(self.graph, torch.cat([users, torch.zeros_like(items)]))[self.n_users :]
-        return users, items
-
-    @staticmethod
-    def _length(rows: Tensor) -> Tensor:
-        """Mean length of the rows, without gradient: brings normalised parts to the scale of the ID part."""
-        return rows.detach().norm(dim=1).mean()
+            users = propagate(self.to_users, items)
+            items = items + propagate(self.to_items, users)
+        sizes = self.settings.embedding_size
+        return dict(zip(reduced, zip(users.split(sizes, dim=1), items.split(sizes, dim=1), strict=True), strict=True))
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
         """``BPR(final) + λ_m Σ_m BPR(F^m) + λ_pr BPR(prompt) + λ_reg L2``, a scalar."""
@@ -198,7 +188,11 @@ class PromptMMTeacher(GeneralRecommender):
         return loss + settings.reg_weight * self.reg_loss(*rows, require_pow=True).squeeze()
 
     def _bpr(self, users: Tensor, items: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        user, positive, negative = users[batch[0]], items[batch[1]], items[batch[2]]
+        user, positive, negative = (
+            F.embedding(batch[0], users),
+            F.embedding(batch[1], items),
+            F.embedding(batch[2], items),
+        )
         return self.bpr_loss((user * positive).sum(dim=1), (user * negative).sum(dim=1))
 
     def predict(self, interaction: Interaction) -> Tensor:
@@ -220,7 +214,7 @@ class PromptMMTeacher(GeneralRecommender):
     def inference_parameters(self) -> int:
         """Numbers read to score from a checkpoint: the parameters, and the feature matrices."""
         parameters = sum(parameter.numel() for parameter in self.parameters())
-        return parameters + sum(getattr(self, f"features_{name}").numel() for name in self.reductions)
+        return parameters + sum(self.get_buffer(f"features_{name}").numel() for name in self.reductions)
 
 
 def _prompt(features: dict[str, Tensor], interactions: sp.csr_array, settings: TeacherSettings) -> Prompt:
@@ -232,10 +226,10 @@ def _prompt(features: dict[str, Tensor], interactions: sp.csr_array, settings: T
     return Prompt(components, torch.from_numpy(of_users.astype(np.float32)), settings.prompt_dropout)
 
 
-def _item_graph(features: dict[str, Tensor], k: int) -> Graph:
-    """Mean over modalities of the normalised k-nearest-neighbour graphs of the items."""
-    graphs = [symmetric_normalise(knn_graph(matrix, k)) for matrix in features.values()]
-    total = graphs[0]
-    for graph in graphs[1:]:
-        total = total + graph
-    return Graph.from_scipy(total / len(graphs))
+def _along(rows: Tensor, measure: Tensor) -> Tensor:
+    """Give each row the length of the row of ``measure`` beside it, without gradient to that length.
+
+    An item's popularity lives in the length of its ID embedding. Parts of one length for all items would level it,
+    and with it most of what is known on sparse data.
+    """
+    return F.normalize(rows, dim=1) * measure.detach().norm(dim=1, keepdim=True)

@@ -162,6 +162,12 @@ class TestMalicious:
             load_sparse(path)
         assert dict(vars(pickles._Object)) == before
 
+    def test_a_memo_index_that_would_take_gigabytes(self, tmp_path):
+        path = tmp_path / "matrix.pkl"
+        path.write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
+        with pytest.raises(UserError, match="memo index"):
+            load_sparse(path)
+
     @settings(max_examples=300, deadline=None)
     @given(data=st.data())
     def test_a_byte_changed_anywhere_is_an_error_or_a_sound_matrix(self, tmp_path_factory, data):

@@ -15,6 +15,7 @@ from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.errors import UserError
 
 TOKENS = ["[PAD]", "a", "b", "c"]
+FLOATS, LARGE = st.floats(-99, 99, width=32), st.floats(-(2.0**100), 2.0**100, width=32)
 VALUES = np.array([[1, 2], [3, 4], [5, 9]], dtype=np.float32)
 
 
@@ -49,7 +50,9 @@ class TestAlignment:
 
     def test_items_known_only_from_the_features_are_left_out(self, tmp_path):
         write(tmp_path, ids="a\nstranger\nc\n")
-        np.testing.assert_array_equal(load(tmp_path, ["[PAD]", "c", "a"], feature_norm="none"), [[0, 0], [5, 9], [1, 2]])
+        np.testing.assert_array_equal(
+            load(tmp_path, ["[PAD]", "c", "a"], feature_norm="none"), [[0, 0], [5, 9], [1, 2]]
+        )
 
     def test_an_item_called_like_the_padding_is_not_the_padding(self, tmp_path):
         write(tmp_path, ids="[PAD]\na\nb\n")
@@ -58,7 +61,9 @@ class TestAlignment:
     @settings(max_examples=40, deadline=None)
     @given(
         data=st.data(),
-        array=hnp.arrays(np.float32, st.tuples(st.integers(2, 12), st.integers(1, 4)), elements=st.floats(-99, 99, width=32)),
+        array=hnp.arrays(
+            np.float32, st.tuples(st.integers(2, 12), st.integers(1, 4)), elements=st.floats(-99, 99, width=32)
+        ),
     )
     def test_permuting_the_rows_with_their_ids_changes_nothing(self, tmp_path_factory, data, array):
         array[:, 0] += 100  # no all-zero matrix
@@ -102,7 +107,9 @@ class TestNormalise:
     @settings(max_examples=60, deadline=None)
     @given(
         array=hnp.arrays(
-            np.float32, st.tuples(st.integers(2, 30), st.integers(1, 5)), elements=st.floats(-(2.0**100), 2.0**100, width=32)
+            np.float32,
+            st.tuples(st.integers(2, 30), st.integers(1, 5)),
+            elements=st.floats(-(2.0**100), 2.0**100, width=32),
         ),
     )
     def test_columns_have_mean_0_and_variance_1_or_are_zero(self, array):
@@ -162,7 +169,7 @@ class TestRefused:
     def test_missing_items(self, tmp_path):
         write(tmp_path)
         tokens = [*TOKENS, "d", "e", "f", "g"]
-        with pytest.raises(UserError, match="4 of 7 items have no row.*'d', 'e', 'f' ….*missing_features"):
+        with pytest.raises(UserError, match=r"4 of 7 items have no row.*'d', 'e', 'f' ….*missing_features"):
             load(tmp_path, tokens)
 
     @pytest.mark.parametrize("policy", ["error", "mean", "zero"])
@@ -272,7 +279,15 @@ class TestRefused:
 
 
 def test_find_modalities(tmp_path):
-    for name in ("toy.text.npy", "toy.my-image.npy", "toy.npy", "toy..npy", "other.text.npy", "toy.text.npz", "toy.inter"):
+    for name in (
+        "toy.text.npy",
+        "toy.my-image.npy",
+        "toy.npy",
+        "toy..npy",
+        "other.text.npy",
+        "toy.text.npz",
+        "toy.inter",
+    ):
         (tmp_path / name).touch()
     assert list(find_modalities(tmp_path, "toy")) == ["my-image", "text"]
     assert find_modalities(tmp_path / "absent", "toy") == {}

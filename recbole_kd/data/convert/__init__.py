@@ -12,7 +12,7 @@ import numpy as np
 
 from recbole_kd.data.convert import citeulike, lightgcn, mmrec, promptmm
 from recbole_kd.data.convert.published import SPLITS, Layout, Published
-from recbole_kd.data.convert.write import check_target, write
+from recbole_kd.data.convert.writing import check_target, write
 from recbole_kd.errors import UserError, did_you_mean
 
 LAYOUTS: dict[str, Layout] = {

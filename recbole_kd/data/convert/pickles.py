@@ -7,8 +7,10 @@ no state of NumPy or SciPy is ever set by the file.
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,12 @@ class _Encoded(_Record):
     __slots__ = ()
 
 
+class _NoBytes(_Record):
+    """``bytes()``, how old protocols write an empty array's content."""
+
+    __slots__ = ()
+
+
 class _Rebuilt(_Record):
     """``copyreg._reconstructor(cls, object, None)`` of protocols 0 and 1."""
 
@@ -105,6 +113,8 @@ _ALLOWED: dict[tuple[str, str], type] = {
     ("numpy", "dtype"): _Dtype,
     ("copyreg", "_reconstructor"): _Rebuilt,
     ("copy_reg", "_reconstructor"): _Rebuilt,
+    ("builtins", "bytes"): _NoBytes,
+    ("__builtin__", "bytes"): _NoBytes,
     ("builtins", "object"): _Object,
     ("__builtin__", "object"): _Object,
 }
@@ -148,18 +158,19 @@ def load_sparse(path: Path) -> sparse.coo_matrix:
         raise UserError(f"{path} does not exist; give the folder of the pickled matrices")
     if path.stat().st_size == 0:
         raise UserError(f"{path} is an empty file; copy it again")
-    with path.open("rb") as stream:
-        try:
-            # Python 2 wrote bytes as str
-            loaded = _SparseUnpickler(stream, encoding="latin1").load()
-        except _Refused as refused:
-            raise UserError(
-                f"{path} asks for {refused}, which no sparse matrix needs; it was refused and nothing of it was run: "
-                "do not open this file with plain pickle unless you trust its author"
-            ) from None
-        except Exception as error:
-            # a broken pickle can fail in a dozen ways, all of which mean the same to the user
-            raise UserError(f"{path} is cut short or no pickle of a sparse matrix; copy it again ({error})") from error
+    raw = path.read_bytes()
+    try:
+        _check_memo(raw)
+        # Python 2 wrote bytes as str
+        loaded = _SparseUnpickler(io.BytesIO(raw), encoding="latin1").load()
+    except _Refused as refused:
+        raise UserError(
+            f"{path} asks for {refused}, which no sparse matrix needs; it was refused and nothing of it was run: "
+            "do not open this file with plain pickle unless you trust its author"
+        ) from None
+    except Exception as error:
+        # a broken pickle can fail in a dozen ways, all of which mean the same to the user
+        raise UserError(f"{path} is cut short or no pickle of a sparse matrix; copy it again ({error})") from error
     if not isinstance(loaded, (_Coo, _Csr, _Csc)):
         raise UserError(f"{path} holds no scipy sparse matrix but {_describe(loaded)}; save one in coo or csr form")
     try:
@@ -168,6 +179,13 @@ def load_sparse(path: Path) -> sparse.coo_matrix:
         raise
     except Exception as error:
         raise UserError(f"{path} holds a sparse matrix with broken content ({error}); save it again") from error
+
+
+def _check_memo(raw: bytes) -> None:
+    """Refuse a memo index beyond the file's length, for which the unpickler would take gigabytes."""
+    for opcode, argument, _ in pickletools.genops(raw):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > len(raw):
+            raise ValueError(f"memo index {argument}")
 
 
 def _matrix(record: _Record, path: Path) -> sparse.coo_matrix:
@@ -249,6 +267,8 @@ def _dtype(record: Any) -> np.dtype:
 
 
 def _bytes(content: Any) -> bytes:
+    if isinstance(content, _NoBytes) and not content.args:
+        return b""
     if isinstance(content, _Encoded):
         if content.args[1:] not in (("latin1",), ("latin-1",)):
             raise ValueError(f"bytes in the encoding {content.args[1:]}")

@@ -1,0 +1,36 @@
+from types import SimpleNamespace
+
+import torch
+
+from recbole_kd.data.sampling import NegativeSampler
+
+
+def sampler(pairs, n_items, seed=0):
+    users, items = torch.tensor(pairs).T
+    feat = {"user_id": users, "item_id": items}
+    return NegativeSampler(
+        SimpleNamespace(item_num=n_items, uid_field="user_id", iid_field="item_id", inter_feat=feat), seed
+    )
+
+
+def test_never_a_positive_nor_the_padding_and_all_others_alike():
+    made = sampler([(1, 1), (1, 2), (2, 3)], 6)
+    drawn = made.sample(torch.tensor([1, 2]).repeat_interleave(500), 12)
+    assert drawn.shape == (1000, 12)
+    counts = torch.stack([torch.bincount(half.flatten(), minlength=6) for half in drawn.split(500)])
+    assert counts[0, :3].tolist() == [0, 0, 0]
+    assert counts[1, [0, 3]].tolist() == [0, 0]
+    # 6,000 draws over 3 and 4 items: five standard deviations are about 183 and 168
+    assert (counts[0, 3:] - 2000).abs().max() < 190
+    assert (counts[1, [1, 2, 4, 5]] - 1500).abs().max() < 175
+
+
+def test_its_generator_is_its_own():
+    state = torch.get_rng_state()
+    first = sampler([(1, 1)], 9, seed=3).sample(torch.ones(4, dtype=torch.long), 5)
+    assert torch.equal(state, torch.get_rng_state())
+    assert torch.equal(first, sampler([(1, 1)], 9, seed=3).sample(torch.ones(4, dtype=torch.long), 5))
+
+
+def test_a_user_who_has_everything_does_not_hang():
+    assert sampler([(1, 1), (1, 2)], 3).sample(torch.tensor([1]), 4).shape == (1, 4)
