@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
@@ -45,6 +49,15 @@ def restore_removed_names() -> None:
             setattr(np, alias, getattr(np, name))
     if not hasattr(sp.dok_matrix, "_update"):
         sp.dok_matrix._update = _dok_update
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what RecBole's use of PyTorch warns of at every epoch and no user can change."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module="recbole")
+        warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
+        yield
 
 
 def _dok_update(matrix: sp.dok_matrix, entries: dict[tuple[int, int], float]) -> None:

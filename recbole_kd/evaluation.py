@@ -1,4 +1,4 @@
-"""What a ranking costs."""
+"""Metrics user by user, paired tests on them, and what a ranking costs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,63 @@ from itertools import islice
 from statistics import median
 from typing import Any
 
+import numpy as np
 import torch
+from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.model.abstract_recommender import AbstractRecommender
+from recbole.trainer import Trainer
+from scipy import stats
+from torch import Tensor
+
+
+@torch.no_grad()
+def per_user_metrics(trainer: Trainer, loader: Any, k: int) -> dict[str, Tensor]:
+    """Recall and NDCG of each user, whose means are what RecBole's evaluator prints.
+
+    Args:
+        trainer: has evaluated its model on ``loader`` before; scores and masks come from it.
+        loader: a full-ranking loader; for any other the result is empty.
+        k: length of the list. The ideal list of NDCG has min(relevant items, k) hits.
+
+    Returns:
+        ``{"user": int64 (n,), "recall@k": float32 (n,), "ndcg@k": float32 (n,)}``, users with a relevant item.
+    """
+    if not isinstance(loader, FullSortEvalDataLoader) or loader.is_sequential:
+        return {}
+    k = min(k, trainer.tot_item_num)
+    discounts = 1 / torch.log2(torch.arange(2, k + 2, device=trainer.device))
+    ideal = discounts.cumsum(0)
+    found: dict[str, list[Tensor]] = {"user": [], f"recall@{k}": [], f"ndcg@{k}": []}
+    for batch in loader:
+        interaction, scores, positive_user, positive_item = trainer._full_sort_batch_eval(batch)
+        relevant = torch.zeros_like(scores, dtype=torch.bool)
+        relevant[positive_user, positive_item] = True
+        hits = relevant.gather(1, scores.topk(k, dim=1).indices).float()
+        count = relevant.sum(dim=1)
+        found["user"].append(interaction[loader.uid_field].cpu())
+        found[f"recall@{k}"].append((hits.sum(dim=1) / count).cpu())
+        found[f"ndcg@{k}"].append(((hits @ discounts) / ideal[count.clamp_max(k) - 1]).cpu())
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def paired_test(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+    """Compare per-user values of two models, the user being the unit.
+
+    Args:
+        values: (n_users,), or (n_seeds, n_users), whose mean over seeds is compared.
+        reference: likewise, the same users in the same order.
+
+    Returns:
+        ``{"difference", "t_p", "wilcoxon_p"}``: mean difference and two-sided p values.
+    """
+    difference = np.atleast_2d(values).mean(axis=0) - np.atleast_2d(reference).mean(axis=0)
+    if not difference.any():
+        return {"difference": 0.0, "t_p": 1.0, "wilcoxon_p": 1.0}
+    return {
+        "difference": float(difference.mean()),
+        "t_p": float(stats.ttest_1samp(difference, 0.0).pvalue),
+        "wilcoxon_p": float(stats.wilcoxon(difference).pvalue),
+    }
 
 
 @torch.no_grad()
@@ -18,8 +73,8 @@ def ranking_seconds(model: AbstractRecommender, loader: Any, k: int = 50, repeat
     Everything between a checkpoint and a list is counted: the model's propagation and feature layers, the scores
     of all items and the selection. Median of ``repeats``; nan for a model that cannot score all items at once.
     """
-    first = next(iter(islice(loader, 1)), None) if loader is not None else None
-    if first is None or len(first) != 4:
+    first = next(iter(islice(loader, 1)), None) if isinstance(loader, FullSortEvalDataLoader) else None
+    if first is None:
         return float("nan")
     users = first[0].to(model.device)
     model.eval()

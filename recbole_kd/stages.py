@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,13 @@ import torch
 from recbole.utils import get_trainer, init_seed
 from torch import nn
 
+from recbole_kd import compat
 from recbole_kd.checkpoint import load_checkpoint, plain_values, save_checkpoint
 from recbole_kd.config import KDConfig
 from recbole_kd.data.loaders import Loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
-from recbole_kd.evaluation import ranking_seconds
+from recbole_kd.evaluation import per_user_metrics, ranking_seconds
 from recbole_kd.trainer import KDTrainer, SafeTrainerMixin
 
 
@@ -42,10 +42,15 @@ class StageRecord:
 
     def public(self) -> dict[str, Any]:
         """The keys of ``result_file``."""
-        values = asdict(self)
-        for key in ("history", "bytes", "checkpoint", "ranking_seconds"):
-            del values[key]
-        return values
+        return {key: value for key, value in self.kept().items() if key not in ("history", "ranking_seconds")}
+
+    def kept(self) -> dict[str, Any]:
+        """What the stage's checkpoint holds of it."""
+        return {key: value for key, value in asdict(self).items() if key not in ("bytes", "checkpoint")}
+
+    def of_file(self, path: Path) -> StageRecord:
+        """This record with the checkpoint that holds it."""
+        return replace(self, bytes=path.stat().st_size, checkpoint=str(path))
 
 
 @dataclass
@@ -72,28 +77,23 @@ def train_stage(
         fingerprint: names this stage's file; equal fingerprints mean equal data, settings, seed and teacher.
         prepare: gets the new student, may change its initial weights, and returns its distiller.
     """
-    logger = getLogger()
     path = Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     loaders.train.generator.manual_seed(config["seed"])  # stages share loaders, and must not depend on each other
     model = config.model_class(config, loaders.train._dataset).to(config["device"])
     if config["resume"] and path.is_file():
-        checkpoint = load_checkpoint(path, config["device"])
-        model.load_state_dict(checkpoint["state_dict"])
-        model.load_other_parameter(checkpoint["other_parameter"])
-        logger.info(f"{name}: {config.model} taken from {path} (--resume=false trains it again)")
-        record = StageRecord(**checkpoint["record"], bytes=path.stat().st_size, checkpoint=str(path))
-        return Stage(model.eval(), record)
-
-    logger.info(f"{name}: training {config.model}\n{model}")
+        return _kept_stage(name, model, path, config)
+    getLogger().info(f"{name}: training {config.model}\n{model}")
     with torch.random.fork_rng():  # a distiller's own initial values must not shift the student's random numbers
         distiller = prepare(model) if prepare else None
     trainer = _trainer(config, model, distiller)
     partial = path.with_suffix(".training")
-    trainer.use_folder(partial, name)
-    with _repeatable(config["reproducibility"]):
+    trainer.use_stage(partial, None if name == "model" else name)  # a single model logs where RecBole's does
+    with compat.quiet(), _repeatable(config["reproducibility"]):
         _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=config["show_progress"])
         test = trainer.evaluate(loaders.test, load_best_model=True, show_progress=config["show_progress"])
+        _, k = config["valid_metric"].split("@")
+        per_user = per_user_metrics(trainer, loaders.test, int(k))
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     record = StageRecord(
         name=name,
@@ -107,13 +107,18 @@ def train_stage(
         ranking_seconds=ranking_seconds(model, loaders.test),
         history=trainer.history,
     )
-    kept = asdict(record)
-    del kept["bytes"], kept["checkpoint"]
-    save_checkpoint(path, model, config=config.final_config_dict, record=kept)
+    save_checkpoint(path, model, config.final_config_dict, record=record.kept(), per_user=per_user)
     partial.unlink(missing_ok=True)
-    record.bytes, record.checkpoint = path.stat().st_size, str(path)
-    logger.info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
-    return Stage(model.eval(), record)
+    getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
+    return Stage(model.eval(), record.of_file(path))
+
+
+def _kept_stage(name: str, model: Any, path: Path, config: KDConfig) -> Stage:
+    checkpoint = load_checkpoint(path, config["device"])
+    model.load_state_dict(checkpoint["state_dict"])
+    model.load_other_parameter(checkpoint["other_parameter"])
+    getLogger().info(f"{name}: {config.model} taken from {path} (--resume=false trains it again)")
+    return Stage(model.eval(), StageRecord(**checkpoint["record"]).of_file(path))
 
 
 @contextmanager
@@ -122,9 +127,7 @@ def _repeatable(wanted: bool) -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(wanted or before[0], warn_only=True)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
-            yield
+        yield
     finally:
         torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 

@@ -68,9 +68,11 @@ class SafeTrainerMixin:
         self.history: list[dict[str, Any]] = []
         super().__init__(config, model, *args, **kwargs)  # type: ignore[call-arg]
 
-    def use_folder(self, checkpoint: Path, stage: str) -> None:
-        """Write checkpoints to ``checkpoint`` and give TensorBoard a folder of its own for this stage."""
+    def use_stage(self, checkpoint: Path, stage: str | None) -> None:
+        """Write checkpoints to ``checkpoint``, and TensorBoard's events to a folder of this stage if it has a name."""
         self.saved_model_file = str(checkpoint)
+        if stage is None:
+            return
         self.tensorboard.close()
         self.tensorboard = SummaryWriter(str(Path(self.tensorboard.log_dir) / stage))
 

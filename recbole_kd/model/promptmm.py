@@ -188,12 +188,9 @@ class PromptMMTeacher(GeneralRecommender):
         return loss + settings.reg_weight * self.reg_loss(*rows, require_pow=True).squeeze()
 
     def _bpr(self, users: Tensor, items: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-        user, positive, negative = (
-            F.embedding(batch[0], users),
-            F.embedding(batch[1], items),
-            F.embedding(batch[2], items),
-        )
-        return self.bpr_loss((user * positive).sum(dim=1), (user * negative).sum(dim=1))
+        user = F.embedding(batch[0], users)
+        positive, negative = ((user * F.embedding(ids, items)).sum(dim=1) for ids in batch[1:])
+        return self.bpr_loss(positive, negative)
 
     def predict(self, interaction: Interaction) -> Tensor:
         """Scores of user–item pairs, (B,)."""

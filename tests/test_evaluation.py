@@ -1,0 +1,63 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from recbole_kd.evaluation import paired_test, per_user_metrics, ranking_seconds
+from recbole_kd.stages import _trainer
+from tests.model.contract import build
+
+
+@pytest.fixture
+def evaluated(checkerboard):
+    made = build("LightGCN", checkerboard, topk=[5], metrics=["Recall", "NDCG"], metric_decimal_place=10)
+    trainer = _trainer(made.config, made.model, None)
+    return made, trainer, trainer.evaluate(made.loaders.test, load_best_model=False)
+
+
+def test_means_are_what_recbole_prints(evaluated):
+    made, trainer, printed = evaluated
+    per_user = per_user_metrics(trainer, made.loaders.test, 5)
+    assert len(per_user["user"]) == 40
+    assert per_user["recall@5"].mean().item() == pytest.approx(printed["recall@5"], abs=1e-6)
+    assert per_user["ndcg@5"].mean().item() == pytest.approx(printed["ndcg@5"], abs=1e-6)
+
+
+def test_one_user_by_hand(evaluated):
+    made, trainer, _ = evaluated
+    per_user = per_user_metrics(trainer, made.loaders.test, 5)
+    user = int(per_user["user"][3])
+    splits = [set(), set()]
+    for part, dataset in enumerate((made.loaders.train._dataset, made.loaders.valid._dataset)):
+        splits[part] = set(dataset.inter_feat["item_id"][dataset.inter_feat["user_id"] == user].tolist())
+    test = made.loaders.test._dataset.inter_feat
+    relevant = set(test["item_id"][test["user_id"] == user].tolist())
+    users, items = made.model.embeddings()
+    order = [i for i in (-(items @ users[user])).argsort().tolist() if i and i not in splits[0] | splits[1]][:5]
+    gains = [1 / math.log2(place + 2) for place, item in enumerate(order) if item in relevant]
+    ideal = sum(1 / math.log2(place + 2) for place in range(len(relevant)))
+    assert per_user["ndcg@5"][3].item() == pytest.approx(sum(gains) / ideal, abs=1e-6)
+    assert per_user["recall@5"][3].item() == pytest.approx(len(gains) / len(relevant), abs=1e-6)
+
+
+def test_paired_test_is_scipys_on_seed_means():
+    random = np.random.default_rng(0)
+    a, b = random.normal(0.2, 1, (3, 50)), random.normal(0, 1, (3, 50))
+    found = paired_test(a, b)
+    assert found["difference"] == pytest.approx((a - b).mean())
+    assert found["t_p"] == pytest.approx(stats.ttest_rel(a.mean(0), b.mean(0)).pvalue)
+    assert found["wilcoxon_p"] == pytest.approx(stats.wilcoxon(a.mean(0), b.mean(0)).pvalue)
+    assert paired_test(a, a) == {"difference": 0.0, "t_p": 1.0, "wilcoxon_p": 1.0}
+
+
+def test_ranking_starts_from_a_cold_model(evaluated, monkeypatch):
+    made, _, _ = evaluated
+    calls = []
+    forward = made.model.forward
+    monkeypatch.setattr(made.model, "forward", lambda: calls.append(1) or forward())
+    with torch.no_grad():
+        assert ranking_seconds(made.model, made.loaders.test, k=5, repeats=3) > 0
+    assert len(calls) == 3
+    assert math.isnan(ranking_seconds(made.model, made.loaders.train))
