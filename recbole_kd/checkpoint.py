@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from recbole.model.abstract_recommender import AbstractRecommender
 
@@ -51,7 +52,7 @@ def save_checkpoint(
 
 def _without_caches(other: Mapping[str, Any]) -> dict[str, Any]:
     """Embeddings that RecBole's models keep between two scorings (``restore_*``) are made again when needed."""
-    return {name: None if name.startswith("restore_") else value for name, value in other.items()}
+    return {name: None if name.startswith("restore_") else _as_tensors(value) for name, value in other.items()}
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -62,9 +63,38 @@ def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "
     """
     if not Path(path).is_file():
         raise UserError(f"there is no checkpoint at {path}")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is not a whole checkpoint; delete it")
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(f"{path} holds Python objects besides tensors and plain values; refusing to load it") from None
-    except (RuntimeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path} is not a whole checkpoint ({str(error).splitlines()[0]}); delete it") from None
+    except Exception:  # a damaged file makes PyTorch raise nearly anything
+        raise UserError(f"{path} is not a whole checkpoint; delete it") from None
+    if not isinstance(state, dict):
+        raise UserError(f"{path} is no checkpoint of a model: it holds a {type(state).__name__}")
+    if isinstance(state.get("other_parameter"), dict):
+        state["other_parameter"] = {name: _from_tensors(value) for name, value in state["other_parameter"].items()}
+    return state
+
+
+_ARRAY, _SPARSE = "numpy array", "scipy matrix"
+
+
+def _as_tensors(value: Any) -> Any:
+    """Matrices that RecBole's EASE, ItemKNN and their kin keep beside their parameters, as tensors."""
+    if sp.issparse(value):
+        entries = value.tocoo()
+        parts = [torch.tensor(part) for part in (entries.row, entries.col, entries.data)]
+        return {"kind": _SPARSE, "parts": parts, "shape": list(value.shape), "format": value.format}
+    if isinstance(value, np.ndarray):
+        return {"kind": _ARRAY, "parts": torch.tensor(np.asarray(value))}
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _from_tensors(value: Any) -> Any:
+    kind = value.get("kind") if isinstance(value, dict) else None
+    if kind == _SPARSE:
+        row, column, data = (part.cpu().numpy() for part in value["parts"])
+        return sp.coo_matrix((data, (row, column)), value["shape"]).asformat(value["format"])
+    return value["parts"].cpu().numpy() if kind == _ARRAY else value

@@ -61,10 +61,13 @@ class KDConfig(Config):
         compat.check_versions()
         self._arguments = tuple(arguments)
         self._method_values: dict[str, Any] = {}
-        super().__init__(model, dataset, list(config_file_list or ()), dict(config_dict or {}))
-        self._check_keys()
+        try:
+            super().__init__(model, dataset, list(config_file_list or ()), dict(config_dict or {}))
+        except UserError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+            raise UserError(f"RecBole refuses the config: {' '.join(str(error).split())}") from error
         self._check_dataset()
-        RunSettings.read(self)
 
     def compatibility_settings(self) -> None:
         """Replaces RecBole's, which reads NumPy names that are gone."""
@@ -99,8 +102,7 @@ class KDConfig(Config):
         for key, value in (("model", model), ("dataset", dataset)):
             if not value:
                 raise UserError(f"no {key} is given; add --{key}=NAME")
-        model_class = find_model(model) if isinstance(model, str) else model
-        assert isinstance(model_class, type)
+        model_class = model if isinstance(model, type) else find_model(str(model))
         return model_class.__name__, model_class, str(dataset)
 
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
@@ -110,17 +112,27 @@ class KDConfig(Config):
         own = [properties.model_file(model)] + [properties.tuned_file(model, dataset)] * bool(tuned)
         for file in own_default_files(model, dataset, data_path, tuned):
             values = self._read_yaml(file)
+            if file.parent == Path(data_path) / dataset:
+                self._check_keys(values, f" in {file}")
             self.internal_config_dict.update(values)
             self._method_values.update(values if file in own else {})
         self._method_values.update(self.external_config_dict)
 
-    def _check_keys(self) -> None:
+    def _get_final_config_dict(self) -> dict[str, Any]:
+        """Merge and check before RecBole works with the values, whose own errors are tracebacks."""
+        self._check_keys(self.external_config_dict)
+        values = super()._get_final_config_dict()
+        settings = RunSettings.read(values)
+        settings.check_metrics()
+        return values
+
+    def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
         known = properties.known_keys()
         valid = known | {f"{stage}_{key}" for stage in ("teacher", "student") for key in known}
-        for key in self.external_config_dict:
+        for key in map(str, given):
             if key not in valid and not key.startswith("alias_of_"):
-                hint = did_you_mean(key, known)
-                raise UserError(f"{key!r} is not a key of RecBole or recbole_kd{hint or '; see recbole-kd train -h'}")
+                hint = did_you_mean(key, known) or "; see recbole-kd train --help"
+                raise UserError(f"{key!r}{where} is not a key of RecBole or recbole_kd{hint}")
 
     def _check_dataset(self) -> None:
         folder = Path(self["data_path"])
@@ -187,8 +199,17 @@ def parse_arguments(arguments: Iterable[str]) -> dict[str, str]:
 
 
 def _literal(text: str) -> Any:
-    """The Python literal that ``text`` spells, ``true``/``false`` in any case, or the text itself."""
+    """The Python literal that ``text`` spells, ``true``/``false``/``null`` in any case, or the text itself.
+
+    A list or dict whose quotes the shell took, ``[Recall,NDCG]``, is read as YAML reads it.
+    """
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return {"true": True, "false": False}.get(text.lower(), text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        pass
+    if text[:1] + text[-1:] in ("[]", "{}"):
+        try:
+            return yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return text
+    return {"true": True, "false": False, "null": None}.get(text.lower(), text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,8 +55,17 @@ class Result:
             "test": self.test,
         }
         with replacing(path, "w") as stream:
-            json.dump(values, stream, indent=1)
+            json.dump(_without_nan(values), stream, indent=1, allow_nan=False)
             stream.write("\n")
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN and infinity are no JSON; ``null`` stands for them."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def run(

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from recbole.evaluator.register import metric_types
 
-from recbole_kd.errors import UserError
+from recbole_kd.errors import UserError, did_you_mean
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
+
+_METRICS_OF_WHOLE_LISTS = frozenset({"auc", "gauc", "mae", "rmse", "logloss"})
 
 
 class Settings(BaseModel):
@@ -65,6 +68,8 @@ class RunSettings(Settings):
     learner: Literal["adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"]
     seed: CountOrZero
     topk: Count | Annotated[list[Count], Field(min_length=1)]
+    metrics: str | Annotated[list[str], Field(min_length=1)]
+    valid_metric: str
     show_progress: bool
     baseline: bool
     resume: bool
@@ -72,7 +77,27 @@ class RunSettings(Settings):
     eval_mask: Literal["recbole", "train"]
     result_file: str | None
     report_dir: str | None
-    modalities: list[str] | None
+    modalities: str | list[str] | None
     missing_features: Literal["error", "mean", "zero"]
     feature_norm: Literal["standardise", "none"]
     features_path: str | None
+
+    def check_metrics(self) -> None:
+        """Check metric names, and that the one for early stopping is among those computed.
+
+        Raises:
+            UserError: RecBole has no such metric, or would miss ``valid_metric`` after the first epoch.
+        """
+        metrics = [self.metrics] if isinstance(self.metrics, str) else self.metrics
+        for name in metrics:
+            if name.lower() not in metric_types:
+                raise UserError(f"metrics: RecBole has no metric {name!r}{did_you_mean(name, metric_types)}")
+        cutoffs = [self.topk] if isinstance(self.topk, int) else self.topk
+        computed: list[str] = []
+        for name in metrics:
+            computed += [name] if name.lower() in _METRICS_OF_WHOLE_LISTS else [f"{name}@{k}" for k in cutoffs]
+        if self.valid_metric.lower() not in map(str.lower, computed):
+            raise UserError(
+                f"valid_metric={self.valid_metric!r} is not computed, only {', '.join(computed)}; "
+                "change valid_metric, or metrics and topk"
+            )

@@ -92,7 +92,7 @@ def train_stage(
     with compat.quiet(), _repeatable(config["reproducibility"]):
         _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=config["show_progress"])
         test = trainer.evaluate(loaders.test, load_best_model=True, show_progress=config["show_progress"])
-        _, k = config["valid_metric"].split("@")
+        k = config["valid_metric"].partition("@")[2] or max(config["topk"])
         per_user = per_user_metrics(trainer, loaders.test, int(k))
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     record = StageRecord(
@@ -107,7 +107,8 @@ def train_stage(
         ranking_seconds=ranking_seconds(model, loaders.test),
         history=trainer.history,
     )
-    save_checkpoint(path, model, config.final_config_dict, record=record.kept(), per_user=per_user)
+    kept = {"record": record.kept(), "per_user": per_user, **trainer.fresh_start()}
+    save_checkpoint(path, model, config.final_config_dict, **kept)
     partial.unlink(missing_ok=True)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
     return Stage(model.eval(), record.of_file(path))

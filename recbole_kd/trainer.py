@@ -90,6 +90,20 @@ class SafeTrainerMixin:
         if verbose:
             self.logger.info(f"Saving current: {path}")
 
+    def save_pretrained_model(self, epoch: int, saved_model_file: str) -> None:
+        """RaCT's pre-training, which RecBole saves by a route of its own."""
+        self._save_checkpoint(epoch, verbose=False, saved_model_file=saved_model_file)
+        self.saved_model_file = saved_model_file
+
+    def fresh_start(self) -> dict[str, Any]:
+        """What RecBole's ``resume_checkpoint`` asks of a finished model; its optimiser starts afresh there."""
+        return {
+            "epoch": len(self.history) - 1,
+            "cur_step": 0,
+            "best_valid_score": float(self.best_valid_score),
+            "optimizer": {"state": {}, "param_groups": self.optimizer.state_dict()["param_groups"][:1]},
+        }
+
     def evaluate(
         self, eval_data: Any, load_best_model: bool = True, model_file: str | None = None, show_progress: bool = False
     ) -> dict[str, float]:

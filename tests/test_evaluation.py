@@ -12,7 +12,7 @@ from tests.model.contract import build
 
 @pytest.fixture
 def evaluated(checkerboard):
-    made = build("LightGCN", checkerboard, topk=[5], metrics=["Recall", "NDCG"], metric_decimal_place=10)
+    made = build("LightGCN", checkerboard, topk=[5], valid_metric="NDCG@5", metric_decimal_place=10)
     trainer = _trainer(made.config, made.model, None)
     return made, trainer, trainer.evaluate(made.loaders.test, load_best_model=False)
 

@@ -11,6 +11,7 @@ from recbole.model.abstract_recommender import AbstractRecommender
 
 from recbole_kd.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.errors import UserError
 
 # Scores held at a time while ranking: 2^24 float32 are 64 MB, and RecBole's collector adds twice that.
 _SCORES_AT_ONCE = 2**24
@@ -31,7 +32,12 @@ def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
 
     RecBole's default ``eval_batch_size`` scores one user at a time; unless the user sets it, whole blocks of users
     are ranked at once, with equal metrics.
+
+    Raises:
+        UserError: ``topk`` asks for more items than there are.
     """
+    if max(config["topk"]) >= dataset.item_num:
+        raise UserError(f"topk={config['topk']} is too long for {dataset.item_num - 1} items; give --topk and valid_metric")
     if "eval_batch_size" not in config.external_config_dict:
         scores_all = config.model_class.full_sort_predict is not AbstractRecommender.full_sort_predict
         limit = _SCORES_AT_ONCE if scores_all else _PAIRS_AT_ONCE

@@ -125,9 +125,7 @@ class PromptMMTeacher(GeneralRecommender):
         """
         settings = self.settings
         prompt = self.prompt() if self.prompt is not None else None
-        ids = frozen.ids if frozen else self._propagate_ids(self._ids())
-        if prompt is not None:
-            ids = ids + settings.id_prompt_weight * self._propagate_ids(_along(torch.cat(prompt), self._ids()))
+        ids = self._propagated_ids(prompt, frozen)
         user, item = ids[: self.n_users], ids[self.n_users :]
         modalities = self._propagate_modalities({name: self._reduced(name, prompt, frozen) for name in self.reductions})
         of_users = sum(_along(users, user) for users, _ in modalities.values())
@@ -138,7 +136,8 @@ class PromptMMTeacher(GeneralRecommender):
     @torch.no_grad()
     def freeze(self) -> Frozen:
         """Compute once what stays while only the prompt is tuned."""
-        return Frozen(self._propagate_ids(self._ids()), {name: self._reduce(name) for name in self.reductions})
+        ids = layer_mean(self.graph, self._ids(), self.settings.n_layers)
+        return Frozen(ids, {name: self._reduce(name) for name in self.reductions})
 
     def _ids(self) -> Tensor:
         return torch.cat([self.user_embedding.weight, self.item_embedding.weight])
@@ -156,8 +155,15 @@ class PromptMMTeacher(GeneralRecommender):
         """The part of eq. 4 without the prompt: ``x W + b``, (n_items, d)."""
         return self.reductions[name](self.get_buffer(f"features_{name}"))
 
-    def _propagate_ids(self, x: Tensor) -> Tensor:
-        return layer_mean(self.graph, x, self.settings.n_layers)
+    def _propagated_ids(self, prompt: tuple[Tensor, Tensor] | None, frozen: Frozen | None) -> Tensor:
+        """LightGCN from the IDs plus the prompt; linear, so the frozen IDs need no second pass."""
+        start = frozen.ids if frozen else self._ids()
+        if prompt is None:
+            return start if frozen else layer_mean(self.graph, start, self.settings.n_layers)
+        added = self.settings.id_prompt_weight * _along(torch.cat(prompt), self._ids())
+        if frozen:
+            return start + layer_mean(self.graph, added, self.settings.n_layers)
+        return layer_mean(self.graph, start + added, self.settings.n_layers)
 
     def _propagate_modalities(self, reduced: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         """``n_modality_layers`` times to the users and back, all modalities side by side in one product.

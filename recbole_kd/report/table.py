@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,14 +29,18 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
     """
     metrics = [name for name in _SHOWN if name in stages[-1].test][:4] or list(stages[-1].test)[:4]
     rows: list[list[str]] = [["model", *(stage.model for stage in stages)]]
-    rows += [[f"test {name}", *(f"{stage.test.get(name, float('nan')):.4f}" for stage in stages)] for name in metrics]
+    rows += [[f"test {name}", *(_number(stage.test.get(name, math.nan), 4) for stage in stages)] for name in metrics]
     rows += [
         ["trainable parameters", *(f"{stage.parameters:,}" for stage in stages)],
         ["values read at inference", *(f"{stage.inference_parameters:,}" for stage in stages)],
         ["checkpoint, MB", *(f"{stage.bytes / 1e6:.2f}" for stage in stages)],
-        ["checkpoint to top-50 lists, ms", *(f"{stage.ranking_seconds * 1e3:.1f}" for stage in stages)],
-        ["seconds an epoch", *(f"{stage.seconds_per_epoch:.2f}" for stage in stages)],
+        ["checkpoint to top-50 lists, ms", *(_number(stage.ranking_seconds * 1e3, 1) for stage in stages)],
+        ["seconds an epoch", *(_number(stage.seconds_per_epoch, 2) for stage in stages)],
         ["epochs", *(str(stage.epochs) for stage in stages)],
     ]
     header = ["", *(_TITLES.get(stage.name, stage.name) for stage in stages)]
     return tabulate(rows, headers=header, tablefmt=style, disable_numparse=True, stralign="right")
+
+
+def _number(value: float, places: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{places}f}"

@@ -1,0 +1,122 @@
+"""An epoch of our LightGCN against RecBole's, on the same batches in one process; prints one JSON line.
+
+    python benchmarks/graph_epoch.py [--users=6000] [--items=4000] [--interactions=1000000] [--epochs=1]
+
+Interactions are synthetic, items with a long tail of popularity. Epochs of the two models take turns, each pair from
+the same random state; RecBole's model builds its graph with the ``dok_matrix._update`` that recbole_kd.compat gives
+back; ours trains under PyTorch's deterministic algorithms as our stages do. ``ratio`` (required: 8 at the default size)
+is RecBole's fastest epoch over our fastest; ``cpu_ratio`` is the same of the process's own CPU seconds, which other
+processes on the machine disturb less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from recbole.model.general_recommender.lightgcn import LightGCN as RecBoleLightGCN
+from recbole.trainer import Trainer
+from recbole.utils import init_seed
+from tqdm import trange
+
+from recbole_kd.config import KDConfig
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.loaders import make_loaders
+from recbole_kd.model.lightgcn import LightGCN
+from recbole_kd.stages import _repeatable
+
+NAME = "synthetic"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=6000)
+    parser.add_argument("--items", type=int, default=4000)
+    parser.add_argument("--interactions", type=int, default=1_000_000, help="of the training split")
+    parser.add_argument("--epochs", type=int, default=1, help="timed epochs of each model (default 1)")
+    parser.add_argument("--batch", type=int, default=2048)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="PyTorch's CPU threads")
+    parser.add_argument("--seed", type=int, default=2020)
+    arguments = parser.parse_args()
+    if arguments.interactions > arguments.users * arguments.items // 2:
+        parser.error("--interactions must be at most half of users × items")
+    torch.set_num_threads(arguments.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        write_interactions(Path(folder), arguments)
+        values = {
+            "data_path": folder,
+            "checkpoint_dir": folder,
+            "benchmark_filename": ["train", "valid", "test"],
+            "load_col": {"inter": ["user_id", "item_id"]},
+            "train_batch_size": arguments.batch,
+            "seed": arguments.seed,
+            "use_gpu": False,
+            "state": "error",
+        }
+        found = measure(KDConfig("LightGCN", NAME, config_dict=values), arguments.epochs)
+    sizes = {key: getattr(arguments, key) for key in ("users", "items", "interactions", "batch", "threads")}
+    print(json.dumps({"benchmark": "graph_epoch", **sizes, **found}))
+    return 0
+
+
+def write_interactions(folder: Path, arguments: argparse.Namespace) -> None:
+    random = np.random.default_rng(arguments.seed)
+    popularity = 1 / np.arange(10, arguments.items + 10) ** 0.5
+    popularity /= popularity.sum()
+    pairs = np.empty(0, dtype=np.int64)
+    while len(pairs) < arguments.interactions:
+        users = random.integers(0, arguments.users, arguments.interactions)
+        items = random.choice(arguments.items, arguments.interactions, p=popularity)
+        pairs = np.unique(np.concatenate([pairs, users * arguments.items + items]))
+    pairs = random.permutation(pairs)
+    parts = {"train": pairs[: arguments.interactions], "valid": pairs[:10], "test": pairs[10:20]}
+    for part, keys in parts.items():
+        file = folder / NAME / f"{NAME}.{part}.inter"
+        file.parent.mkdir(exist_ok=True)
+        rows = np.stack([keys // arguments.items, keys % arguments.items], axis=1)
+        np.savetxt(file, rows, "%d", delimiter="\t", header="user_id:token\titem_id:token", comments="")
+
+
+def measure(config: KDConfig, epochs: int) -> dict[str, float]:
+    loaders = make_loaders(config, MultiModalDataset(config))
+    trainers, build = {}, {}
+    for name, model_class in {"ours": LightGCN, "recbole": RecBoleLightGCN}.items():
+        init_seed(config["seed"], True)
+        start = time.perf_counter()
+        model = model_class(config, loaders.train._dataset)
+        build[name] = time.perf_counter() - start
+        trainers[name] = Trainer(config, model)
+    seconds: dict[str, list[float]] = {name: [] for name in trainers}
+    cpu: dict[str, list[float]] = {name: [] for name in trainers}
+    losses: dict[str, float] = {}
+    for epoch in trange(epochs, desc="both models, an epoch each", disable=None):
+        for name, trainer in trainers.items():
+            init_seed(config["seed"] + epoch, True)
+            loaders.train.generator.manual_seed(config["seed"] + epoch)
+            with _repeatable(name == "ours"):
+                start = time.perf_counter(), time.process_time()
+                losses[name] = trainer._train_epoch(loaders.train, epoch, show_progress=sys.stderr.isatty())
+                seconds[name].append(time.perf_counter() - start[0])
+                cpu[name].append(time.process_time() - start[1])
+    return {
+        "epochs": epochs,
+        "ours_seconds": round(min(seconds["ours"]), 3),
+        "recbole_seconds": round(min(seconds["recbole"]), 3),
+        "ours_cpu_seconds": round(min(cpu["ours"]), 3),
+        "recbole_cpu_seconds": round(min(cpu["recbole"]), 3),
+        "ours_graph_seconds": round(build["ours"], 3),
+        "recbole_graph_seconds": round(build["recbole"], 3),
+        "loss_difference": abs(losses["ours"] / losses["recbole"] - 1),
+        "ratio": round(min(seconds["recbole"]) / min(seconds["ours"]), 2),
+        "cpu_ratio": round(min(cpu["recbole"]) / min(cpu["ours"]), 2),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
