@@ -53,8 +53,9 @@ def measure(model: str, name: str, values: dict, repeats: int) -> dict[str, obje
     theirs_config = KDConfig(model, name, config_dict={**values, "eval_batch_size": default})
     init_seed(config["seed"], True)
     data = MultiModalDataset(config)
-    loaders = {"ours": make_loaders(config, data).test, "recbole": make_loaders(theirs_config, data).test}
-    trainer = Trainer(config, config.model_class(config, loaders["ours"]._dataset))
+    train, _, test = make_loaders(config, data)
+    loaders = {"ours": test, "recbole": make_loaders(theirs_config, data).test}
+    trainer = Trainer(config, config.model_class(config, train._dataset))
     trainer.evaluate(loaders["ours"], load_best_model=False)  # from here on the model keeps its propagated embeddings
     seconds: dict[str, list[float]] = {kind: [] for kind in loaders}
     metrics: dict[str, dict] = {}

@@ -88,7 +88,7 @@ def _as_tensors(value: Any) -> Any:
         parts = [torch.tensor(part) for part in (entries.row, entries.col, entries.data)]
         return {"kind": _SPARSE, "parts": parts, "shape": list(value.shape), "format": value.format}
     if isinstance(value, np.ndarray):
-        return {"kind": _ARRAY, "parts": torch.tensor(np.asarray(value))}
+        return {"kind": _ARRAY, "parts": torch.tensor(np.asarray(value)), "matrix": isinstance(value, np.matrix)}
     return value.item() if isinstance(value, np.generic) else value
 
 
@@ -97,4 +97,7 @@ def _from_tensors(value: Any) -> Any:
     if kind == _SPARSE:
         row, column, data = (part.cpu().numpy() for part in value["parts"])
         return sp.coo_matrix((data, (row, column)), value["shape"]).asformat(value["format"])
-    return value["parts"].cpu().numpy() if kind == _ARRAY else value
+    if kind == _ARRAY:
+        array = value["parts"].cpu().numpy()
+        return np.asmatrix(array) if value["matrix"] else array
+    return value

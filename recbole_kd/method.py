@@ -10,6 +10,7 @@ from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType
 from torch import Tensor
 
+from recbole_kd.config import KDConfig
 from recbole_kd.distill.base import Distiller
 from recbole_kd.distill.promptmm import PromptMMDistiller
 from recbole_kd.model.lightgcn import LightGCN
@@ -26,7 +27,10 @@ class DistillationMethod(GeneralRecommender):
 
     def __init__(self, config: Any, dataset: Dataset) -> None:
         super().__init__(config, dataset)
-        self.student: GeneralRecommender = self.student_class(config, dataset)
+        if not isinstance(config, KDConfig):  # stock RecBole's, which knows no stages
+            config = KDConfig(type(self), config["dataset"], config_dict=config.external_config_dict)
+        student_config = config.for_stage("student", self.student_class)
+        self.student: GeneralRecommender = self.student_class(student_config, dataset)
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
         """The student's own loss; the stages of :mod:`recbole_kd.stages` add the distillation."""

@@ -19,7 +19,7 @@ from recbole_kd import properties
 from recbole_kd.checkpoint import plain_values
 from recbole_kd.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.loaders import Loaders, make_loaders
+from recbole_kd.data.loaders import Loaders, check_list_lengths, make_loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
 from recbole_kd.files import replacing
@@ -81,7 +81,7 @@ def run(
         UserError: something in the arguments, the config or the data that the user can mend.
     """
     config = KDConfig(model, dataset, config_file_list, config_dict, arguments)
-    stage_configs(config)  # wrong settings of any stage fail here, before data is read
+    of_stages = stage_configs(config)  # wrong settings of any stage fail here, before data is read
     init_seed(config["seed"], config["reproducibility"])
     init_logger(config)
     logger = getLogger()
@@ -89,6 +89,8 @@ def run(
     logger.info(config)
     data = MultiModalDataset(config)
     logger.info(data)
+    for stage_config in of_stages.values():
+        check_list_lengths(stage_config, data)
     stages = train(config, lambda stage_config: make_loaders(stage_config, data))
     result = Result(
         model=config.model,

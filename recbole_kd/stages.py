@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from recbole.utils import get_trainer, init_seed
-from torch import nn
+from torch import Tensor, nn
 
 from recbole_kd import compat
 from recbole_kd.checkpoint import load_checkpoint, plain_values, save_checkpoint
@@ -138,6 +138,8 @@ def _trainer(config: KDConfig, model: nn.Module, distiller: Distiller | None) ->
     if distiller is not None:
         return KDTrainer(config, model, distiller.to(config["device"]))
     base = get_trainer(config["MODEL_TYPE"], config["model"])
+    if issubclass(base, SafeTrainerMixin):  # after register()
+        return base(config, model)
     return type(f"Safe{base.__name__}", (SafeTrainerMixin, base), {})(config, model)
 
 
@@ -145,17 +147,40 @@ def _trainer(config: KDConfig, model: nn.Module, distiller: Distiller | None) ->
 def start_from_teacher(student: nn.Module, teacher: nn.Module) -> None:
     """``init: teacher``: give the student the teacher's final embeddings as its initial ones.
 
+    A larger teacher gives the factors of the best approximation of its scores that the student's size allows.
+
     Raises:
-        UserError: the shapes differ, or one of the two has no embeddings to give or take.
+        UserError: the teacher is the smaller one, or one of the two has no embeddings to give or take.
     """
     tables: list[Any] = [getattr(student, name, None) for name in ("user_embedding", "item_embedding")]
     of_teacher: Any = getattr(teacher, "embeddings", None)
     if of_teacher is None or not all(isinstance(table, nn.Embedding) for table in tables):
         raise UserError("init=teacher needs a teacher and a student with user and item embeddings; use init=xavier")
-    for table, values in zip(tables, of_teacher(), strict=True):
-        if table.weight.shape != values.shape:
-            raise UserError(
-                f"init=teacher needs equal sizes, but the student's are {tuple(table.weight.shape)} and the teacher's "
-                f"{tuple(values.shape)}; set embedding_size alike or use init=xavier"
-            )
-        table.weight.copy_(values)
+    users, items = of_teacher()
+    size = tables[0].embedding_dim
+    if users.shape[1] < size:
+        raise UserError(
+            f"init=teacher needs a teacher at least as large as the student, but the student has {size} dimensions and "
+            f"the teacher {users.shape[1]}; change embedding_size or use init=xavier"
+        )
+    if users.shape[1] > size:
+        users, items = truncated_factors(users, items, size)
+    tables[0].weight.copy_(users)
+    tables[1].weight.copy_(items)
+
+
+def truncated_factors(users: Tensor, items: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Factors of ``size`` dimensions whose product is nearest to ``users @ items.T`` (Eckart and Young 1936).
+
+    Args:
+        users: (n_users, d).
+        items: (n_items, d).
+        size: at most d.
+
+    Returns:
+        (n_users, size) and (n_items, size), from QR of both sides and an SVD of d × d: never users × items.
+    """
+    (q_users, r_users), (q_items, r_items) = torch.linalg.qr(users), torch.linalg.qr(items)
+    left, values, right = torch.linalg.svd(r_users @ r_items.T)
+    scale = values[:size].sqrt()
+    return q_users @ (left[:, :size] * scale), q_items @ (right[:size].T * scale)

@@ -21,7 +21,11 @@ from recbole_kd.registry import OWN_MODELS, find_model, recbole_models
 from recbole_kd.trainer import SafeTrainerMixin
 
 
-class StagedTrainer(SafeTrainerMixin, Trainer):
+class SafeTrainer(SafeTrainerMixin, Trainer):
+    """RecBole's trainer, whose own checkpoints PyTorch refuses to read since 2.6."""
+
+
+class StagedTrainer(SafeTrainer):
     """Trains a :class:`DistillationMethod` through its stages where RecBole calls ``fit`` once."""
 
     def fit(
@@ -64,8 +68,8 @@ def register() -> None:
         setattr(module, name, model)
         sys.modules[home] = module
         setattr(recbole.data.dataset, f"{name}Dataset", MultiModalDataset)
-        if issubclass(model, DistillationMethod):
-            setattr(recbole.trainer, f"{name}Trainer", StagedTrainer)
+        trainer = StagedTrainer if issubclass(model, DistillationMethod) else SafeTrainer
+        setattr(recbole.trainer, f"{name}Trainer", trainer)
     if not hasattr(Config, "_without_recbole_kd"):
         Config._without_recbole_kd = Config._load_internal_config_dict
         Config._load_internal_config_dict = _load_own_defaults_too

@@ -123,7 +123,7 @@ class TestLiterals:
 
     def test_yaml_makes_no_objects(self, checkerboard):
         Path("evil.yaml").write_text("wandb_project: !!python/object/apply:os.system ['touch pwned']\n")
-        with pytest.raises(UserError, match="evil.yaml is not valid YAML"):
+        with pytest.raises(UserError, match=r"evil.yaml is not valid YAML"):
             config(files=["evil.yaml"])
         assert not Path("pwned").exists()
 
@@ -140,9 +140,9 @@ class TestRefusals:
     """One sentence, before any data is read."""
 
     def test_unknown_key(self, checkerboard):
-        with pytest.raises(UserError, match="'learning_rat' is not a key .*; did you mean learning_rate"):
+        with pytest.raises(UserError, match=r"'learning_rat' is not a key .*; did you mean learning_rate"):
             config("--learning_rat=1")
-        with pytest.raises(UserError, match="'qqqqzzzz' is not a key .*--help"):
+        with pytest.raises(UserError, match=r"'qqqqzzzz' is not a key .*--help"):
             config(qqqqzzzz=1)
         Path("bad.yaml").write_text("1: 2\n")
         with pytest.raises(UserError, match="'1' is not a key"):
@@ -151,7 +151,7 @@ class TestRefusals:
     def test_unknown_key_in_the_data_sets_file(self, checkerboard):
         with Path("dataset/board/board.yaml").open("a") as stream:
             stream.write("benchmark_filenam: [a]\n")
-        with pytest.raises(UserError, match="'benchmark_filenam' in .*board.yaml .*did you mean benchmark_filename"):
+        with pytest.raises(UserError, match=r"'benchmark_filenam' in .*board.yaml .*did you mean benchmark_filename"):
             config()
 
     def test_a_stages_prefix_does_not_hide_a_typo(self, checkerboard):
@@ -171,7 +171,7 @@ class TestRefusals:
     def test_unknown_data_set(self, checkerboard):
         with pytest.raises(UserError, match="no data set 'bord' in dataset; did you mean board"):
             KDConfig("BPR", "bord")
-        with pytest.raises(UserError, match="no data set 'zzz'.*recbole-kd convert"):
+        with pytest.raises(UserError, match=r"no data set 'zzz'.*recbole-kd convert"):
             KDConfig("BPR", "zzz")
 
     @pytest.mark.parametrize(
@@ -185,9 +185,9 @@ class TestRefusals:
 
     def test_other_unreadable_files(self, checkerboard):
         Path("latin.yaml").write_bytes("a: caf\xe9\n".encode("latin-1"))
-        with pytest.raises(UserError, match="latin.yaml is not valid YAML"):
+        with pytest.raises(UserError, match=r"latin.yaml is not valid YAML"):
             config(files=["latin.yaml"])
-        with pytest.raises(UserError, match="cannot read the config file none.yaml: No such file"):
+        with pytest.raises(UserError, match=r"cannot read the config file none.yaml: No such file"):
             config(files=["none.yaml"])
         Path("empty.yaml").write_text("")
         assert config(files=["empty.yaml"])["seed"] == 2020
@@ -259,8 +259,10 @@ class TestStages:
 class TestFingerprint:
     @pytest.mark.parametrize(
         "values",
-        [{"seed": 1}, {"embedding_size": 8}, {"epochs": 3}, {"learning_rate": 0.5}, {"topk": [10, 3]}]
-        + [{"eval_mask": "train"}, {"train_neg_sample_args": {"sample_num": 2}}],
+        [
+            *({"seed": 1}, {"embedding_size": 8}, {"epochs": 3}, {"learning_rate": 0.5}, {"topk": [10, 3]}),
+            *({"eval_mask": "train"}, {"train_neg_sample_args": {"sample_num": 2}}),
+        ],
     )
     def test_changes_with_what_changes_numbers(self, checkerboard, values):
         plain = KDConfig("BPR", "board", config_dict={"topk": [10]})
@@ -272,8 +274,10 @@ class TestFingerprint:
 
     @pytest.mark.parametrize(
         "values",
-        [{"gpu_id": "1"}, {"data_path": "elsewhere"}, {"show_progress": False}, {"result_file": "a.json"}]
-        + [{"checkpoint_dir": "kept"}, {"state": "error"}, {"baseline": True}, {"eval_batch_size": 7}],
+        [
+            *({"gpu_id": "1"}, {"data_path": "elsewhere"}, {"show_progress": False}, {"result_file": "a.json"}),
+            *({"checkpoint_dir": "kept"}, {"state": "error"}, {"baseline": True}, {"eval_batch_size": 7}),
+        ],
     )
     def test_does_not_change_with_what_changes_none(self, checkerboard, values):
         Path("elsewhere").symlink_to("dataset")

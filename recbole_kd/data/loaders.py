@@ -13,8 +13,9 @@ from recbole_kd.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.errors import UserError
 
-# Scores held at a time while ranking: 2^24 float32 are 64 MB, and RecBole's collector adds twice that.
-_SCORES_AT_ONCE = 2**24
+# Scores held at a time while ranking: 2^20 float32 are 4 MB, and RecBole's collector adds twice that. With 2^24, which
+# no longer fit a processor's caches, ranking takes two to four times as long.
+_SCORES_AT_ONCE = 2**20
 # A model without full_sort_predict scores every pair through its layers, which take far more than one number each.
 _PAIRS_AT_ONCE = 2**17
 
@@ -27,17 +28,24 @@ class Loaders(NamedTuple):
     test: Any
 
 
-def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
-    """Return the loaders of a stage; ``dataset`` keeps its split, so all stages see the same one.
-
-    RecBole's default ``eval_batch_size`` scores one user at a time; unless the user sets it, whole blocks of users
-    are ranked at once, with equal metrics.
+def check_list_lengths(config: KDConfig, dataset: MultiModalDataset) -> None:
+    """Refuse lists longer than the catalogue, which RecBole would meet as an index error after the first epoch.
 
     Raises:
         UserError: ``topk`` asks for more items than there are.
     """
     if max(config["topk"]) >= dataset.item_num:
-        raise UserError(f"topk={config['topk']} is too long for {dataset.item_num - 1} items; give --topk and valid_metric")
+        raise UserError(
+            f"topk={config['topk']} is too long for {dataset.item_num - 1} items; set topk and valid_metric"
+        )
+
+
+def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
+    """Return the loaders of a stage; ``dataset`` keeps its split, so all stages see the same one.
+
+    RecBole's default ``eval_batch_size`` scores one user at a time; unless the user sets it, whole blocks of users
+    are ranked at once, with equal metrics.
+    """
     if "eval_batch_size" not in config.external_config_dict:
         scores_all = config.model_class.full_sort_predict is not AbstractRecommender.full_sort_predict
         limit = _SCORES_AT_ONCE if scores_all else _PAIRS_AT_ONCE

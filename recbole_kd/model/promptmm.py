@@ -32,6 +32,7 @@ class TeacherSettings(Settings):
     """Hyperparameters of :class:`PromptMMTeacher`; ``properties/model/PromptMMTeacher.yaml`` explains each."""
 
     embedding_size: Count
+    heads: Count
     n_layers: CountOrZero
     n_modality_layers: Count
     reg_weight: NonNegative
@@ -46,7 +47,11 @@ class TeacherSettings(Settings):
 
 
 class Views(NamedTuple):
-    """What the teacher knows, after propagation. Users (n_users, d), items (n_items, d)."""
+    """What the teacher knows, after propagation.
+
+    ``user`` (n_users, heads · d) and ``item`` (n_items, heads · d) give the scores; each modality and the prompt are
+    pairs of (n_users, d) and (n_items, d).
+    """
 
     user: Tensor
     item: Tensor
@@ -91,8 +96,8 @@ class PromptMMTeacher(GeneralRecommender):
         pairs = dataset.inter_matrix(form="coo")
         interactions = interaction_matrix(np.asarray(pairs.row), np.asarray(pairs.col), self.n_users, self.n_items)
 
-        self.user_embedding = nn.Embedding(self.n_users, settings.embedding_size)
-        self.item_embedding = nn.Embedding(self.n_items, settings.embedding_size)
+        self.user_embedding = nn.Embedding(self.n_users, settings.heads * settings.embedding_size)
+        self.item_embedding = nn.Embedding(self.n_items, settings.heads * settings.embedding_size)
         self.reductions = nn.ModuleDict(
             {name: nn.Linear(matrix.shape[1], settings.embedding_size) for name, matrix in features.items()}
         )
@@ -128,9 +133,10 @@ class PromptMMTeacher(GeneralRecommender):
         ids = self._propagated_ids(prompt, frozen)
         user, item = ids[: self.n_users], ids[self.n_users :]
         modalities = self._propagate_modalities({name: self._reduced(name, prompt, frozen) for name in self.reductions})
-        of_users = sum(_along(users, user) for users, _ in modalities.values())
-        of_items = sum(_along(items, item) for _, items in modalities.values())
-        user, item = user + settings.modality_weight * of_users, item + settings.modality_weight * of_items
+        of_users = torch.stack([F.normalize(users, dim=1) for users, _ in modalities.values()]).sum(dim=0)
+        of_items = torch.stack([F.normalize(items, dim=1) for _, items in modalities.values()]).sum(dim=0)
+        user = user + settings.modality_weight * _along(of_users, user)
+        item = item + settings.modality_weight * _along(of_items, item)
         return Views(user, item, modalities, prompt)
 
     @torch.no_grad()
@@ -160,7 +166,7 @@ class PromptMMTeacher(GeneralRecommender):
         start = frozen.ids if frozen else self._ids()
         if prompt is None:
             return start if frozen else layer_mean(self.graph, start, self.settings.n_layers)
-        added = self.settings.id_prompt_weight * _along(torch.cat(prompt), self._ids())
+        added = self.settings.id_prompt_weight * _along(F.normalize(torch.cat(prompt), dim=1), self._ids())
         if frozen:
             return start + layer_mean(self.graph, added, self.settings.n_layers)
         return layer_mean(self.graph, start + added, self.settings.n_layers)
@@ -179,12 +185,12 @@ class PromptMMTeacher(GeneralRecommender):
         return dict(zip(reduced, zip(users.split(sizes, dim=1), items.split(sizes, dim=1), strict=True), strict=True))
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
-        """``BPR(final) + λ_m Σ_m BPR(F^m) + λ_pr BPR(prompt) + λ_reg L2``, a scalar."""
+        """``Σ_heads BPR(final) + λ_m Σ_m BPR(F^m) + λ_pr BPR(prompt) + λ_reg L2``, a scalar."""
         self.restore_user_e = self.restore_item_e = None
         settings = self.settings
         batch = interaction[self.USER_ID], interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]
         views = self.views()
-        loss = self._bpr(views.user, views.item, batch)
+        loss = self._bpr(views.user, views.item, batch, settings.heads)
         for users, items in views.modalities.values():
             loss = loss + settings.modality_loss_weight * self._bpr(users, items, batch)
         if views.prompt is not None:
@@ -193,10 +199,11 @@ class PromptMMTeacher(GeneralRecommender):
         rows = self.user_embedding(user), self.item_embedding(positive), self.item_embedding(negative)
         return loss + settings.reg_weight * self.reg_loss(*rows, require_pow=True).squeeze()
 
-    def _bpr(self, users: Tensor, items: Tensor, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def _bpr(self, users: Tensor, items: Tensor, batch: tuple[Tensor, Tensor, Tensor], heads: int = 1) -> Tensor:
+        """BPR, summed over ``heads`` groups of dimensions, each of which ranks on its own."""
         user = F.embedding(batch[0], users)
-        positive, negative = ((user * F.embedding(ids, items)).sum(dim=1) for ids in batch[1:])
-        return self.bpr_loss(positive, negative)
+        scores = ((user * F.embedding(ids, items)).unflatten(1, (heads, -1)).sum(dim=2) for ids in batch[1:])
+        return heads * self.bpr_loss(*scores)
 
     def predict(self, interaction: Interaction) -> Tensor:
         """Scores of user–item pairs, (B,)."""
@@ -229,10 +236,11 @@ def _prompt(features: dict[str, Tensor], interactions: sp.csr_array, settings: T
     return Prompt(components, torch.from_numpy(of_users.astype(np.float32)), settings.prompt_dropout)
 
 
-def _along(rows: Tensor, measure: Tensor) -> Tensor:
-    """Give each row the length of the row of ``measure`` beside it, without gradient to that length.
+def _along(directions: Tensor, measure: Tensor) -> Tensor:
+    """Add-on for every head: ``directions`` (n, d) in the lengths of the rows of ``measure`` (n, heads · d).
 
     An item's popularity lives in the length of its ID embedding. Parts of one length for all items would level it,
-    and with it most of what is known on sparse data.
+    and with it most of what is known on sparse data. No gradient goes to the lengths.
     """
-    return F.normalize(rows, dim=1) * measure.detach().norm(dim=1, keepdim=True)
+    lengths = measure.detach().unflatten(1, (-1, directions.shape[1])).norm(dim=2, keepdim=True)
+    return (directions.unsqueeze(1) * lengths).flatten(1)

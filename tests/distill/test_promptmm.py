@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from recbole_kd.distill import losses
 from recbole_kd.errors import UserError
 from recbole_kd.pipeline import run
+from recbole_kd.stages import start_from_teacher, truncated_factors
 from tests.distill.contract import QUIET, DistillerContract, Made
 
 
@@ -117,9 +118,19 @@ class TestPromptMM(DistillerContract):
         assert alone.test == student.test  # untrained: both are the teacher's embeddings, propagated
         assert alone.test["recall@3"] > 0.5 * teacher.test["recall@3"]
 
-    def test_init_teacher_with_other_sizes_is_one_sentence(self, checkerboard):
+    def test_a_larger_teacher_gives_its_best_approximation(self, checkerboard):
+        torch.manual_seed(0)
+        users, items = torch.randn(20, 9), torch.randn(15, 9)
+        small = truncated_factors(users, items, 4)
+        u, s, v = torch.linalg.svd(users @ items.T)
+        torch.testing.assert_close(small[0] @ small[1].T, u[:, :4] * s[:4] @ v[:4], rtol=1e-4, atol=1e-4)
+        made = Made(self.method, checkerboard, teacher_heads=3, student_embedding_size=5)
+        start_from_teacher(made.student, made.teacher)
+        assert made.student.item_embedding.weight.shape == (made.dataset.item_num, 5)
+
+    def test_init_teacher_with_a_smaller_teacher_is_one_sentence(self, checkerboard):
         values = {**QUIET, "init": "teacher", "teacher_embedding_size": 12, "epochs": 1}
-        with pytest.raises(UserError, match="init=teacher needs equal sizes"):
+        with pytest.raises(UserError, match="init=teacher needs a teacher at least as large"):
             run(self.method, checkerboard, config_dict=values)
 
     def test_the_prompted_teacher_is_watched(self, checkerboard):

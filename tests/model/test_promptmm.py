@@ -14,15 +14,19 @@ class TestPromptMMTeacher(ModelContract):
     model = "PromptMMTeacher"
 
     def test_views_equal_the_formulas_with_dense_matrices(self, checkerboard):
-        made = build(self.model, checkerboard, n_layers=1, embedding_size=5)
+        made = build(self.model, checkerboard, n_layers=1, embedding_size=5, heads=2)
         model, settings = made.model.eval(), made.model.settings
         n_users = made.dataset.user_num
+
+        def lengths(rows):
+            return torch.cat([half.norm(dim=1, keepdim=True).expand(-1, 5) for half in rows.split(5, dim=1)], dim=1)
+
         adjacency = model.graph.matrix.to_dense()
         half = adjacency[:n_users, n_users:]
         p_user, p_item = model.prompt()
         prompt = torch.cat([p_user, p_item])
         ids = torch.cat([model.user_embedding.weight, model.item_embedding.weight])
-        start = ids + settings.id_prompt_weight * ids.norm(dim=1, keepdim=True) * F.normalize(prompt, dim=1)
+        start = ids + settings.id_prompt_weight * lengths(ids) * F.normalize(prompt, dim=1).repeat(1, 2)
         final = (start + adjacency @ start) / 2
         user, item = final[:n_users], final[n_users:]
         extra_user, extra_item = 0, 0
@@ -36,8 +40,8 @@ class TestPromptMMTeacher(ModelContract):
             torch.testing.assert_close(views[0], f_user, rtol=1e-3, atol=1e-5)
             torch.testing.assert_close(views[1], f_item, rtol=1e-3, atol=1e-5)
             extra_user, extra_item = extra_user + F.normalize(f_user, dim=1), extra_item + F.normalize(f_item, dim=1)
-        user = user + settings.modality_weight * user.norm(dim=1, keepdim=True) * extra_user
-        item = item + settings.modality_weight * item.norm(dim=1, keepdim=True) * extra_item
+        user = user + settings.modality_weight * lengths(user) * extra_user.repeat(1, 2)
+        item = item + settings.modality_weight * lengths(item) * extra_item.repeat(1, 2)
         torch.testing.assert_close(model.embeddings(), (user, item), rtol=1e-3, atol=1e-5)
 
     def test_frozen_parts_change_nothing(self, made):
@@ -58,6 +62,17 @@ class TestPromptMMTeacher(ModelContract):
         assert list(made.model.reductions) == ["board"]
         result = run(self.model, checkerboard, config_dict={**values, "state": "error", "show_progress": False})
         assert result.test["recall@3"] > 0.9
+
+    def test_heads_rank_each_on_their_own(self, checkerboard):
+        weights = {"prompt": False, "modality_loss_weight": 0.0, "reg_weight": 0.0}
+        made = build(self.model, checkerboard, embedding_size=2, heads=3, **weights)
+        users, items = made.model.eval().embeddings()
+        user, positive, negative = (made.batch[key] for key in ("user_id", "item_id", "neg_item_id"))
+        expected = 0
+        for head in range(3):
+            u, i = users[:, 2 * head : 2 * head + 2], items[:, 2 * head : 2 * head + 2]
+            expected -= F.logsigmoid((u[user] * (i[positive] - i[negative])).sum(1)).mean()
+        assert made.model.calculate_loss(made.batch).item() == pytest.approx(expected.item(), rel=1e-5)
 
     def test_a_data_set_without_features_is_one_sentence(self, checkerboard, tmp_path):
         for file in (tmp_path / "dataset" / "board").glob("*.npy"):
