@@ -23,6 +23,7 @@ from recbole_kd.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
 from recbole_kd.errors import UserError
+from recbole_kd.stages import _trainer
 
 
 def main() -> int:
@@ -55,13 +56,16 @@ def measure(model: str, name: str, values: dict, repeats: int) -> dict[str, obje
     data = MultiModalDataset(config)
     train, _, test = make_loaders(config, data)
     loaders = {"ours": test, "recbole": make_loaders(theirs_config, data).test}
-    trainer = Trainer(config, config.model_class(config, train._dataset))
-    trainer.evaluate(loaders["ours"], load_best_model=False)  # from here on the model keeps its propagated embeddings
+    model_object = config.model_class(config, train._dataset)
+    trainers = {"ours": _trainer(config, model_object, None), "recbole": Trainer(theirs_config, model_object)}
+    trainers["ours"].evaluate(
+        loaders["ours"], load_best_model=False
+    )  # from here on the model keeps its propagated embeddings
     seconds: dict[str, list[float]] = {kind: [] for kind in loaders}
     metrics: dict[str, dict] = {}
     for _ in trange(repeats, desc="evaluations of both kinds", disable=None):
         for kind, loader in loaders.items():
-            trainer.test_batch_size = loader.config["eval_batch_size"]
+            trainer = trainers[kind]
             start = time.perf_counter()
             metrics[kind] = dict(trainer.evaluate(loader, load_best_model=False, show_progress=sys.stderr.isatty()))
             seconds[kind].append(time.perf_counter() - start)

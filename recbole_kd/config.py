@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from recbole.config import Config
 
-from recbole_kd import compat, properties
+from recbole_kd import __version__, compat, properties
 from recbole_kd.checkpoint import plain_values
 from recbole_kd.errors import UserError, did_you_mean
 from recbole_kd.registry import find_model
@@ -164,9 +164,9 @@ class KDConfig(Config):
         return type(self)(model=model_class, dataset=self.dataset, config_dict=values)
 
     def fingerprint(self, *parts: str) -> str:
-        """A short digest of every value that can change a number of this run, and of ``parts``."""
+        """A short digest of our version, of every value that can change a number of this run, and of ``parts``."""
         values = {key: value for key, value in self.final_config_dict.items() if key not in _WITHOUT_EFFECT}
-        text = json.dumps([plain_values(values), parts], sort_keys=True)
+        text = json.dumps([__version__, plain_values(values), parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

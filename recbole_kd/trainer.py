@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from recbole_kd.checkpoint import load_checkpoint, plain_values, save_checkpoint
+from recbole_kd.collector import LeanCollector
 from recbole_kd.distill.base import Distiller
 
 
@@ -67,6 +68,7 @@ class SafeTrainerMixin:
     def __init__(self, config: Any, model: AbstractRecommender, *args: Any, **kwargs: Any) -> None:
         self.history: list[dict[str, Any]] = []
         super().__init__(config, model, *args, **kwargs)  # type: ignore[call-arg]
+        self.eval_collector = LeanCollector(config)
 
     def use_stage(self, checkpoint: Path, stage: str | None) -> None:
         """Write checkpoints to ``checkpoint``, and TensorBoard's events to a folder of this stage if it has a name."""
