@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up what they need on a machine with Python 3.11 and make; a second run installs nothing.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
