@@ -18,11 +18,11 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 from recbole.model.general_recommender.lightgcn import LightGCN as RecBoleLightGCN
 from recbole.trainer import Trainer
 from recbole.utils import init_seed
+from synthetic import NAME, write_interactions
 from tqdm import trange
 
 from recbole_kd.config import KDConfig
@@ -30,8 +30,6 @@ from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
 from recbole_kd.model.lightgcn import LightGCN
 from recbole_kd.stages import _repeatable
-
-NAME = "synthetic"
 
 
 def main() -> int:
@@ -48,7 +46,7 @@ def main() -> int:
         parser.error("--interactions must be at most half of users × items")
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
-        write_interactions(Path(folder), arguments)
+        write_interactions(Path(folder), arguments.users, arguments.items, arguments.interactions, arguments.seed)
         values = {
             "data_path": folder,
             "checkpoint_dir": folder,
@@ -63,24 +61,6 @@ def main() -> int:
     sizes = {key: getattr(arguments, key) for key in ("users", "items", "interactions", "batch", "threads")}
     print(json.dumps({"benchmark": "graph_epoch", **sizes, **found}))
     return 0
-
-
-def write_interactions(folder: Path, arguments: argparse.Namespace) -> None:
-    random = np.random.default_rng(arguments.seed)
-    popularity = 1 / np.arange(10, arguments.items + 10) ** 0.5
-    popularity /= popularity.sum()
-    pairs = np.empty(0, dtype=np.int64)
-    while len(pairs) < arguments.interactions:
-        users = random.integers(0, arguments.users, arguments.interactions)
-        items = random.choice(arguments.items, arguments.interactions, p=popularity)
-        pairs = np.unique(np.concatenate([pairs, users * arguments.items + items]))
-    pairs = random.permutation(pairs)
-    parts = {"train": pairs[: arguments.interactions], "valid": pairs[:10], "test": pairs[10:20]}
-    for part, keys in parts.items():
-        file = folder / NAME / f"{NAME}.{part}.inter"
-        file.parent.mkdir(exist_ok=True)
-        rows = np.stack([keys // arguments.items, keys % arguments.items], axis=1)
-        np.savetxt(file, rows, "%d", delimiter="\t", header="user_id:token\titem_id:token", comments="")
 
 
 def measure(config: KDConfig, epochs: int) -> dict[str, float]:

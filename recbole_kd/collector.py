@@ -16,6 +16,11 @@ class LeanCollector(Collector):
     takes as long as the scores themselves.
     """
 
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._topk: list[Tensor] = []  # RecBole joins the whole at each batch
+        self.hits: Tensor | None = None
+
     def eval_batch_collect(
         self, scores_tensor: Tensor, interaction: Any, positive_u: Tensor, positive_i: Tensor
     ) -> None:
@@ -38,4 +43,13 @@ class LeanCollector(Collector):
         positives = (positive_u.to(device) * n_items + positive_i.to(device)).sort().values
         place = torch.searchsorted(positives, listed).clamp_max_(len(positives) - 1)
         relevant = torch.bincount(positive_u.to(device), minlength=n_users).unsqueeze(1)
-        self.data_struct.update_tensor("rec.topk", torch.cat([(positives[place] == listed).long(), relevant], dim=1))
+        self._topk.append(torch.cat([(positives[place] == listed).long(), relevant], dim=1))
+
+    def get_data_struct(self) -> Any:
+        """What was collected since the last call; ``hits`` keeps its ``rec.topk``, (n_users, max(topk) + 1)."""
+        if self._topk:
+            self.data_struct.set("rec.topk", torch.cat(self._topk))
+            self._topk.clear()
+        struct = super().get_data_struct()
+        self.hits = struct._data_dict.get("rec.topk")
+        return struct

@@ -11,39 +11,25 @@ import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.model.abstract_recommender import AbstractRecommender
-from recbole.trainer import Trainer
 from scipy import stats
 from torch import Tensor
 
 
-@torch.no_grad()
-def per_user_metrics(trainer: Trainer, loader: Any, k: int) -> dict[str, Tensor]:
+def per_user_metrics(hits: Tensor, k: int) -> dict[str, Tensor]:
     """Recall and NDCG of each user, whose means are what RecBole's evaluator prints.
 
     Args:
-        trainer: has evaluated its model on ``loader`` before; scores and masks come from it.
-        loader: a full-ranking loader; for any other the result is empty.
-        k: length of the list. The ideal list of NDCG has min(relevant items, k) hits.
+        hits: (n_users, K + 1), the collector's ``rec.topk``: which of a user's K best ranked items are relevant (0 or
+            1), and the number of relevant items, at least 1.
+        k: length of the list, at most K. The ideal list of NDCG has min(relevant items, k) hits.
 
     Returns:
-        ``{"user": int64 (n,), "recall@k": float32 (n,), "ndcg@k": float32 (n,)}``, users with a relevant item.
+        ``{"recall@k": float32 (n_users,), "ndcg@k": float32 (n_users,)}``.
     """
-    if not isinstance(loader, FullSortEvalDataLoader) or loader.is_sequential:
-        return {}
-    k = min(k, trainer.tot_item_num)
-    discounts = 1 / torch.log2(torch.arange(2, k + 2, device=trainer.device))
-    ideal = discounts.cumsum(0)
-    found: dict[str, list[Tensor]] = {"user": [], f"recall@{k}": [], f"ndcg@{k}": []}
-    for batch in loader:
-        interaction, scores, positive_user, positive_item = trainer._full_sort_batch_eval(batch)
-        relevant = torch.zeros_like(scores, dtype=torch.bool)
-        relevant[positive_user, positive_item] = True
-        hits = relevant.gather(1, scores.topk(k, dim=1).indices).float()
-        count = relevant.sum(dim=1)
-        found["user"].append(interaction[loader.uid_field].cpu())
-        found[f"recall@{k}"].append((hits.sum(dim=1) / count).cpu())
-        found[f"ndcg@{k}"].append(((hits @ discounts) / ideal[count.clamp_max(k) - 1]).cpu())
-    return {name: torch.cat(parts) for name, parts in found.items()}
+    discounts = 1 / torch.log2(torch.arange(2, k + 2))
+    listed, count = hits[:, :k].float(), hits[:, -1]
+    ideal = discounts.cumsum(0)[count.clamp_max(k) - 1]
+    return {f"recall@{k}": listed.sum(dim=1) / count, f"ndcg@{k}": (listed @ discounts) / ideal}
 
 
 def paired_test(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import get_trainer, init_seed
 from torch import Tensor, nn
 
@@ -92,8 +93,6 @@ def train_stage(
     with compat.quiet(), _repeatable(config["reproducibility"]):
         _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=config["show_progress"])
         test = trainer.evaluate(loaders.test, load_best_model=True, show_progress=config["show_progress"])
-        k = config["valid_metric"].partition("@")[2] or max(config["topk"])
-        per_user = per_user_metrics(trainer, loaders.test, int(k))
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     record = StageRecord(
         name=name,
@@ -107,11 +106,20 @@ def train_stage(
         ranking_seconds=ranking_seconds(model, loaders.test),
         history=trainer.history,
     )
+    per_user = _per_user(trainer.eval_collector.hits, loaders.test, config)
     kept = {"record": record.kept(), "per_user": per_user, **trainer.fresh_start()}
     save_checkpoint(path, model, config.final_config_dict, **kept)
     partial.unlink(missing_ok=True)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
     return Stage(model.eval(), record.of_file(path))
+
+
+def _per_user(hits: Tensor | None, test: Any, config: KDConfig) -> dict[str, Tensor]:
+    """Each test user's metrics at the cutoff that selects; none where the test is no full ranking of users."""
+    if hits is None or not isinstance(test, FullSortEvalDataLoader) or test.is_sequential:
+        return {}
+    k = config["valid_metric"].partition("@")[2] or max(config["topk"])
+    return {"user": test.uid_list, **per_user_metrics(hits, int(k))}
 
 
 def _kept_stage(name: str, model: Any, path: Path, config: KDConfig) -> Stage:
