@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from recbole.data import data_preparation
 from recbole.data.dataloader import FullSortEvalDataLoader
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from recbole_kd.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.ragged import Ragged
 from recbole_kd.errors import UserError
 
 # Scores held at a time while ranking: 2^20 float32 are 4 MB, and RecBole's collector adds twice that. With 2^24, which
@@ -69,27 +69,13 @@ class FlatCollate:
     def __init__(self, loader: FullSortEvalDataLoader) -> None:
         users = loader.uid_list.tolist()
         self._users = loader.user_df
-        self._history = _flat([loader.uid2history_item[user] for user in users])
-        self._positive = _flat([loader.uid2positive_item[user].sort().values for user in users])
+        self._history = Ragged.from_lists([loader.uid2history_item[user] for user in users])
+        self._positive = Ragged.from_lists([loader.uid2positive_item[user].sort().values for user in users])
 
     def __call__(self, index: Sequence[int]) -> tuple[Interaction, tuple[Tensor, Tensor], Tensor, Tensor]:
         """Return users, (row, item) of what to leave out, and row and item of the positives, both ascending."""
-        rows = np.asarray(index)
-        (history, positive) = (_rows(part, rows) for part in (self._history, self._positive))
-        return self._users[rows], history, *positive
-
-
-def _flat(items_of_users: list[Tensor]) -> tuple[Tensor, np.ndarray]:
-    """All items one user after the other, and where each user's begin and end, (n_users + 1,)."""
-    lengths = [len(items) for items in items_of_users]
-    return torch.cat(items_of_users), np.concatenate([[0], np.cumsum(lengths)])
-
-
-def _rows(flat: tuple[Tensor, np.ndarray], rows: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Position in ``rows`` and item of each entry of consecutive ``rows``."""
-    items, starts = flat
-    lengths = torch.from_numpy(starts[rows + 1] - starts[rows])
-    return torch.arange(len(rows)).repeat_interleave(lengths), items[starts[rows[0]] : starts[rows[-1] + 1]]
+        rows = torch.as_tensor(index)
+        return self._users[rows], self._history.rows(rows), *self._positive.rows(rows)
 
 
 def _mask_train_only(loaders: Loaders) -> None:

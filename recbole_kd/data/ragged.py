@@ -1,0 +1,48 @@
+"""Lists of different lengths, one a row, in one flat tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from recbole.data.dataset import Dataset
+from torch import Tensor
+
+
+class Ragged:
+    """For instance the items of each user; cutting out many rows costs no loop over them."""
+
+    def __init__(self, values: Tensor, lengths: Tensor) -> None:
+        """Args:
+        values: int64, all rows one after the other.
+        lengths: int64 (n_rows,).
+        """
+        self._values = values
+        self._lengths = lengths
+        self._starts = lengths.cumsum(0) - lengths
+
+    @classmethod
+    def from_lists(cls, lists: Sequence[Tensor]) -> Ragged:
+        """One row a tensor."""
+        return cls(torch.cat(list(lists)), torch.tensor([len(values) for values in lists]))
+
+    @classmethod
+    def positives(cls, dataset: Dataset) -> Ragged:
+        """The items of each user's interactions, ascending and each once; row = internal user id."""
+        users, items = (dataset.inter_feat[field].long() for field in (dataset.uid_field, dataset.iid_field))
+        keys = torch.unique(users * dataset.item_num + items)
+        lengths = torch.bincount(keys // dataset.item_num, minlength=dataset.user_num)
+        return cls(keys % dataset.item_num, lengths)
+
+    def filled(self) -> Tensor:
+        """Rows that are not empty, ascending."""
+        return self._lengths.nonzero().squeeze(1)
+
+    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Place in ``index`` and value of each entry of the rows ``index`` (B,), on its device."""
+        wanted = index.cpu()
+        lengths = self._lengths[wanted]
+        place = torch.arange(len(wanted)).repeat_interleave(lengths)
+        first = self._starts[wanted] - (lengths.cumsum(0) - lengths)
+        entries = torch.arange(len(place)) + first[place]
+        return place.to(index.device), self._values[entries].to(index.device)
