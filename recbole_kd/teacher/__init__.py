@@ -1,0 +1,1 @@
+"""A trained teacher's scores on disk: written once, read by any number of students."""
