@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from recbole.model.abstract_recommender import AbstractRecommender
+from torch import Tensor, nn
 
 from recbole_kd.errors import UserError
 from recbole_kd.files import replacing
@@ -46,6 +48,11 @@ def save_checkpoint(
         "other_parameter": _without_caches(model.other_parameter()),
         **values,
     }
+    save_state(path, state)
+
+
+def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+    """Write tensors and plain values for :func:`load_checkpoint`, whole or not at all."""
     with replacing(path) as stream:
         torch.save(state, stream)
 
@@ -101,3 +108,80 @@ def _from_tensors(value: Any) -> Any:
         array = value["parts"].cpu().numpy()
         return np.asmatrix(array) if value["matrix"] else array
     return value
+
+
+def random_states() -> dict[str, Any]:
+    """The states of every global random number generator that a training reads."""
+    name, keys, *rest = np.random.get_state()  # noqa: NPY002 - the one that RecBole draws from
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_states(states: Mapping[str, Any]) -> None:
+    """Put the generators where :func:`random_states` found them; a machine without CUDA leaves CUDA's out."""
+    random.setstate(states["python"])
+    name, keys, *rest = states["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    torch.set_rng_state(states["torch"])
+    if len(states["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(states["cuda"])
+
+
+class LooseValues:
+    """What a module's training changes besides parameters and buffers, found by comparing with how it was built.
+
+    RecBole's models count steps (MultiVAE), keep loss histories (DiffRec) and shuffle arrays (LINE) in plain
+    attributes. Embeddings kept for scoring (``restore_*``) are left out: they are made again when needed.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        """Args:
+        module: as built; it and its submodules are watched from now on.
+        """
+        self._module = module
+        self._built = {key: (value, _version(value)) for key, value in self._values()}
+
+    def changed(self) -> dict[tuple[str, str], Any]:
+        """Values by submodule and attribute, as tensors and plain values."""
+        return {
+            key: _as_tensors(value.detach() if isinstance(value, Tensor) else value)
+            for key, value in self._values()
+            if not self._same(key, value)
+        }
+
+    def restore(self, values: Mapping[tuple[str, str], Any], device: torch.device | str) -> None:
+        """Set what :meth:`changed` returned; a tensor goes where the one it replaces lies, else to ``device``."""
+        for module in self._module.modules():
+            for name in vars(module):
+                if name.startswith("restore_"):  # computed from weights that are no longer there
+                    setattr(module, name, None)
+        for (path, name), value in values.items():
+            module = self._module.get_submodule(path)
+            before = getattr(module, name, None)
+            if isinstance(value, Tensor):
+                value = value.to(before.device if isinstance(before, Tensor) else device)
+            setattr(module, name, _from_tensors(value))
+
+    def _values(self) -> Iterator[tuple[tuple[str, str], Any]]:
+        for path, module in self._module.named_modules():
+            for name, value in vars(module).items():
+                plain = isinstance(value, int | float | np.generic | Tensor | None)
+                numbers = isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+                if (plain or numbers) and not name.startswith("restore_"):
+                    yield (path, name), value
+
+    def _same(self, key: tuple[str, str], value: Any) -> bool:
+        if key not in self._built or isinstance(value, np.ndarray):  # an array does not tell whether it was changed
+            return False
+        before, version = self._built[key]
+        if isinstance(value, Tensor) or isinstance(before, Tensor):
+            return value is before and value._version == version
+        return type(value) is type(before) and value == before
+
+
+def _version(value: Any) -> int:
+    return value._version if isinstance(value, Tensor) else 0

@@ -1,4 +1,4 @@
-"""The command line: ``recbole-kd train | convert``, and ``run_recbole_kd.py``, which is ``train``."""
+"""The command line: ``recbole-kd train | teach | convert``, and ``run_recbole_kd.py``, which is ``train``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ Train a model, or a teacher and its distilled student, and evaluate it with RecB
   --config_files=FILES   YAML files, separated by spaces
   --any_key=value        any key of RecBole or of properties/; teacher_KEY and student_KEY set it for one stage
 
+a distillation method also takes
+  --teacher=MODEL        any of these models
+  --student=MODEL        likewise; it is saved as a plain checkpoint of that model
+  --cache_dir=FOLDER     the teacher's scores, read from there or kept there
+  --teacher_checkpoint=PATH  take the teacher's weights from this file instead of training it
+
 often used:
   --baseline=true        also train the student alone, from the same initialisation
   --result_file=PATH     write the result as JSON
@@ -32,20 +38,50 @@ The command line beats YAML files, which beat <data_path>/<name>/<name>.yaml, wh
 """
 
 
+_TEACH_HELP = """\
+usage: recbole-kd teach --model=MODEL --dataset=NAME [--cache_dir=FOLDER] [--any_key=value ...]
+
+Train a teacher, or take its weights from a file, and keep its scores in a folder that any student can learn from:
+
+  recbole-kd teach --model=LightGCN --dataset=NAME --cache_dir=FOLDER
+  recbole-kd train --model=RCEKD --student=BPR --dataset=NAME --cache_dir=FOLDER
+
+  --cache_dir=FOLDER         where to write (default: beside the teacher's checkpoint)
+  --teacher_checkpoint=PATH  a checkpoint of ours or one that RecBole saved; no code in it is executed
+  --cache_topk=500           length of the top lists
+  --cache_dtype=float16      half the size, scores to three digits
+
+A command that was cut off goes on where it was. Under torchrun the ranks share the work:
+  torchrun --nproc-per-node=2 -m recbole_kd teach ...
+"""
+
+
 def train_main(words: Sequence[str], prog: str = "recbole-kd train") -> int:
     """Run ``train``; returns the exit status."""
-    from recbole_kd.registry import OWN_MODELS, recbole_models
+    from recbole_kd.registry import own_names, recbole_models
 
     if {"-h", "--help"} & set(words):
         import textwrap
 
         names = textwrap.fill(", ".join(sorted(recbole_models())), 78, subsequent_indent=" " * 25)
-        print(_TRAIN_HELP.format(prog=prog, own=", ".join(OWN_MODELS), recbole=names))
+        print(_TRAIN_HELP.format(prog=prog, own=", ".join(sorted(own_names())), recbole=names))
         return 0
     from recbole_kd.pipeline import run
 
     words, files = _join_config_files(words)
     run(config_file_list=files, arguments=words)
+    return 0
+
+
+def teach_main(words: Sequence[str]) -> int:
+    """Run ``teach``; returns the exit status."""
+    if {"-h", "--help"} & set(words):
+        print(_TEACH_HELP)
+        return 0
+    from recbole_kd.pipeline import keep_scores
+
+    words, files = _join_config_files(words)
+    keep_scores(config_file_list=files, arguments=words)
     return 0
 
 
@@ -75,6 +111,7 @@ def convert_main(words: Sequence[str]) -> int:
 
 COMMANDS = {
     "train": (train_main, "train and distil models"),
+    "teach": (teach_main, "train a teacher and keep its scores for many students"),
     "convert": (convert_main, "turn a published data layout into RecBole's files"),
 }
 

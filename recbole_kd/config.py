@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,19 @@ _WITHOUT_EFFECT = frozenset(
         *("state", "show_progress", "log_wandb", "wandb_project", "result_file", "report_dir"),
         *("data_path", "features_path", "checkpoint_dir", "config_file", "config_files"),
         *("save_dataset", "dataset_save_path", "save_dataloaders", "dataloaders_save_path"),
-        *("eval_batch_size", "resume", "baseline", "tuned"),
+        *("eval_batch_size", "resume", "baseline", "tuned", "snapshot_seconds", "checkpoint"),
+        *(
+            "teacher",
+            "student",
+            "init",
+            "cache_dir",
+            "cache_topk",
+            "cache_dtype",
+            "mask_train_positives",
+        ),  # the pipeline adds their effect
     }
 )
+_OF_STAGE = re.compile(r"^(teacher\d*|student)_")
 
 
 class KDConfig(Config):
@@ -37,6 +48,8 @@ class KDConfig(Config):
     value, an unknown key or model is an error with the nearest names, and ``<data_path>/<name>/<name>.yaml``
     (which ``recbole-kd convert`` writes) is read as the data set's own defaults.
     """
+
+    stage: str | None = None  # of a run of several stages, the one that this config is for
 
     def __init__(
         self,
@@ -127,10 +140,9 @@ class KDConfig(Config):
         return values
 
     def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
-        known = properties.known_keys()
-        valid = known | {f"{stage}_{key}" for stage in ("teacher", "student") for key in known}
+        known = properties.known_keys() | _keys_of_distiller(self.model_class)
         for key in map(str, given):
-            if key not in valid and not key.startswith("alias_of_"):
+            if key not in known and _OF_STAGE.sub("", key) not in known and not key.startswith("alias_of_"):
                 hint = did_you_mean(key, known) or "; see recbole-kd train --help"
                 raise UserError(f"{key!r}{where} is not a key of RecBole or recbole_kd{hint}")
 
@@ -146,28 +158,36 @@ class KDConfig(Config):
         """Return the config of one training stage of a distillation run.
 
         Args:
-            stage: ``"teacher"`` or ``"student"``; a key ``teacher_learning_rate`` is the teacher's
-                ``learning_rate`` and nobody else's.
+            stage: ``"student"``, ``"teacher"``, or ``"teacher2"`` and so on; a key ``teacher_learning_rate`` is the
+                ``learning_rate`` of all teachers and nobody else's, ``teacher2_learning_rate`` of the second alone.
             model_class: what the stage trains; its own YAML gives the defaults.
             drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
         """
-        drop = {"model", "dataset", *drop}
+        drop = {"model", "dataset", "teacher", "student", *drop}
+        prefixes = ["student_"] if stage == "student" else ["teacher_", f"teacher{stage[7:] or 1}_"]
         values = {
-            key: value
-            for key, value in self._method_values.items()
-            if key not in drop and not key.startswith(("teacher_", "student_"))
+            key: value for key, value in self._method_values.items() if key not in drop and not _OF_STAGE.match(key)
         }
-        prefix = f"{stage}_"
-        values |= {
-            key.removeprefix(prefix): value for key, value in self._method_values.items() if key.startswith(prefix)
-        }
-        return type(self)(model=model_class, dataset=self.dataset, config_dict=values)
+        for prefix in prefixes:
+            own = {key: value for key, value in self._method_values.items() if key.startswith(prefix)}
+            values |= {key.removeprefix(prefix): value for key, value in own.items()}
+        if stage == "student":
+            values.pop("checkpoint", None)  # the student is what is trained
+        config = type(self)(model=model_class, dataset=self.dataset, config_dict=values)
+        config.stage = stage
+        return config
 
     def fingerprint(self, *parts: str) -> str:
         """A short digest of our version, of every value that can change a number of this run, and of ``parts``."""
         values = {key: value for key, value in self.final_config_dict.items() if key not in _WITHOUT_EFFECT}
         text = json.dumps([__version__, plain_values(values), parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _keys_of_distiller(model: type) -> frozenset[str]:
+    """The hyperparameters of a method's distiller, which another package may have brought without a YAML file."""
+    distiller = getattr(model, "distiller_class", None)
+    return frozenset(distiller.settings_class.model_fields) if distiller else frozenset()
 
 
 def own_default_files(model: str, dataset: str, data_path: str, tuned: bool = True) -> list[Path]:

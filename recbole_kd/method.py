@@ -1,7 +1,8 @@
-"""Distillation methods as RecBole models: which teacher, which student, which distiller."""
+"""Distillation methods as RecBole models: a distiller's name, and which models teach and learn."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, ClassVar
 
 from recbole.data.dataset import Dataset
@@ -12,25 +13,23 @@ from torch import Tensor
 
 from recbole_kd.config import KDConfig
 from recbole_kd.distill.base import Distiller
-from recbole_kd.distill.promptmm import PromptMMDistiller
-from recbole_kd.model.lightgcn import LightGCN
-from recbole_kd.model.promptmm import PromptMMTeacher
+from recbole_kd.distill.registry import find_distiller
+from recbole_kd.errors import UserError
+from recbole_kd.registry import find_model
 
 
 class DistillationMethod(GeneralRecommender):
-    """A teacher, a distiller and a student under one ``--model`` name; it scores as its student."""
+    """Teachers, a distiller and a student under one ``--model`` name; it scores as its student."""
 
     input_type = InputType.PAIRWISE
-    teacher_class: ClassVar[type[GeneralRecommender]]
-    student_class: ClassVar[type[GeneralRecommender]]
     distiller_class: ClassVar[type[Distiller]]
 
     def __init__(self, config: Any, dataset: Dataset) -> None:
         super().__init__(config, dataset)
         if not isinstance(config, KDConfig):  # stock RecBole's, which knows no stages
             config = KDConfig(type(self), config["dataset"], config_dict=config.external_config_dict)
-        student_config = config.for_stage("student", self.student_class)
-        self.student: GeneralRecommender = self.student_class(student_config, dataset)
+        model = find_model(config["student"])
+        self.student: GeneralRecommender = model(config.for_stage("student", model), dataset)
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:
         """The student's own loss; the stages of :mod:`recbole_kd.stages` add the distillation."""
@@ -45,9 +44,33 @@ class DistillationMethod(GeneralRecommender):
         return self.student.full_sort_predict(interaction)
 
 
-class PromptMM(DistillationMethod):
-    """PromptMM (Wei et al., WWW 2024): a prompt-tuned multi-modal teacher into a LightGCN."""
+@cache
+def method_of(name: str) -> type[DistillationMethod]:
+    """The model class of ``--model=name`` for the distiller registered under ``name``."""
+    return type(name, (DistillationMethod,), {"distiller_class": find_distiller(name), "__module__": __name__})
 
-    teacher_class = PromptMMTeacher
-    student_class = LightGCN
-    distiller_class = PromptMMDistiller
+
+def stage_models(config: KDConfig) -> dict[str, type]:
+    """The classes that a distillation run trains: ``teacher``, ``teacher2``, …, ``student``.
+
+    Raises:
+        UserError: no teacher or student is given, there are too many, or one cannot be it.
+    """
+    method: type[DistillationMethod] = config.model_class
+    names = _names(config["teacher"])
+    if not names or not config["student"]:
+        raise UserError(f"{config.model} needs a teacher and a student; add --teacher=MODEL --student=MODEL")
+    if len(names) > 1 and not method.distiller_class.several_teachers:
+        raise UserError(f"teacher: {config.model} learns from one teacher, but {', '.join(names)} are given; keep one")
+    models = {"teacher" + (str(place) if place > 1 else ""): find_model(name) for place, name in enumerate(names, 1)}
+    models["student"] = find_model(str(config["student"]))
+    for stage, model in models.items():
+        if issubclass(model, DistillationMethod):
+            raise UserError(f"{stage}: {model.__name__} is a distillation method, no single model; name its student")
+    method.distiller_class.check_models([models[stage] for stage in models if stage != "student"])
+    return models
+
+
+def _names(value: Any) -> list[str]:
+    parts = value.split(",") if isinstance(value, str) else value or []
+    return [str(part).strip() for part in parts]

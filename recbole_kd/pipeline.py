@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import sys
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from logging import getLogger
 from typing import Any
 
-import numpy as np
 from recbole.utils import init_logger, init_seed
 from torch import nn
 
@@ -19,14 +17,17 @@ from recbole_kd import properties
 from recbole_kd.checkpoint import plain_values
 from recbole_kd.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.loaders import Loaders, check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_list_lengths, make_loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
 from recbole_kd.files import replacing
-from recbole_kd.method import DistillationMethod
+from recbole_kd.method import DistillationMethod, stage_models
 from recbole_kd.report import write_report
 from recbole_kd.settings import Settings
-from recbole_kd.stages import Stage, StageRecord, start_from_teacher, train_stage
+from recbole_kd.stages import StageRecord, start_from_teacher, train_stage
+from recbole_kd.teacher.cache import TeacherCache
+from recbole_kd.teacher.ranks import ranks
+from recbole_kd.teacher.teach import teach
 
 
 @dataclass
@@ -81,23 +82,16 @@ def run(
         UserError: something in the arguments, the config or the data that the user can mend.
     """
     config = KDConfig(model, dataset, config_file_list, config_dict, arguments)
-    of_stages = stage_configs(config)  # wrong settings of any stage fail here, before data is read
-    init_seed(config["seed"], config["reproducibility"])
-    init_logger(config)
-    logger = getLogger()
-    logger.info(sys.argv)
-    logger.info(config)
-    data = MultiModalDataset(config)
-    logger.info(data)
-    for stage_config in of_stages.values():
+    configs = stage_configs(config)  # wrong settings of any stage fail here, before data is read
+    data = _open_data(config)
+    for stage_config in configs.values():
         check_list_lengths(stage_config, data)
-    stages = train(config, lambda stage_config: make_loaders(stage_config, data))
     result = Result(
         model=config.model,
         dataset=config.dataset,
         seed=config["seed"],
         config=plain_values(config.final_config_dict),
-        stages=[stage.record for stage in stages],
+        stages=train(config, configs, lambda stage_config: make_loaders(stage_config, data)),
     )
     if config["result_file"]:
         result.write(config["result_file"])
@@ -105,18 +99,55 @@ def run(
     return result
 
 
+def keep_scores(
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+) -> TeacherCache:
+    """Train or load a teacher and write the cache of its scores; the arguments are :class:`KDConfig`'s.
+
+    Raises:
+        UserError: something in the arguments, the config or the data that the user can mend.
+    """
+    given = KDConfig(model, dataset, config_file_list, config_dict, arguments)
+    if issubclass(given.model_class, DistillationMethod):
+        raise UserError(f"{given.model} is a distillation method; name the model that shall teach")
+    config = given.for_stage("teacher", given.model_class)
+    _settings(config.model_class).read(config)
+    with ranks():
+        data = _open_data(config)
+        check_list_lengths(config, data)
+        teacher = teach("teacher", config, make_loaders(config, data), "scores")
+    write_report([teacher.record], config)
+    return teacher.knowledge
+
+
+def _open_data(config: KDConfig) -> MultiModalDataset:
+    """Start the log and read the data set."""
+    init_seed(config["seed"], config["reproducibility"])
+    init_logger(config)
+    logger = getLogger()
+    logger.info(sys.argv)
+    logger.info(config)
+    data = MultiModalDataset(config)
+    logger.info(data)
+    return data
+
+
 def stage_configs(config: KDConfig) -> dict[str, KDConfig]:
     """The checked config of each stage: ``{"model": …}``, or ``{"teacher": …, "student": …}``."""
-    method = config.model_class
-    if not issubclass(method, DistillationMethod):
-        _settings(method).read(config)
+    if not issubclass(config.model_class, DistillationMethod):
+        _settings(config.model_class).read(config)
         return {"model": config}
-    method.distiller_class.settings_class.read(config)
-    classes = {"teacher": method.teacher_class, "student": method.student_class}
-    keys = {stage: _keys_read_by(model) for stage, model in classes.items()}
-    keys["distiller"] = set(method.distiller_class.settings_class.model_fields)
+    distiller = config.model_class.distiller_class.settings_class
+    distiller.read(config)
+    models = stage_models(config)
+    keys = {stage: _keys_read_by(model) for stage, model in models.items()}
+    keys["distiller"] = set(distiller.model_fields)
     configs = {}
-    for stage, model in classes.items():
+    for stage, model in models.items():
         others = set().union(*(names for other, names in keys.items() if other != stage))
         others -= keys[stage] | properties.run_keys()
         try:
@@ -137,54 +168,39 @@ def _settings(model: type) -> type[Settings]:
     return getattr(model, "settings_class", Settings)
 
 
-def train(config: KDConfig, loaders_of: Any) -> list[Stage]:
+def train(config: KDConfig, configs: Mapping[str, KDConfig], loaders_of: Any) -> list[StageRecord]:
     """Train the stages of a run in order; the last one is its result.
 
     Args:
         config: of the whole run.
+        configs: of its stages, from :func:`stage_configs`.
         loaders_of: a function from a stage's config to its :class:`Loaders`.
     """
-    configs = stage_configs(config)
     if "model" in configs:
-        loaders = loaders_of(config)
-        return [train_stage("model", config, loaders, config.fingerprint(data_digest(loaders, config.model_class)))]
-    method: type[DistillationMethod] = config.model_class
-    loaders = loaders_of(configs["teacher"])
-    teacher_fingerprint = configs["teacher"].fingerprint(data_digest(loaders, method.teacher_class))
-    stages = [train_stage("teacher", configs["teacher"], loaders, teacher_fingerprint)]
-    teacher = stages[0].model
+        return [train_stage("model", config, loaders_of(config)).record]
+    distiller_class = config.model_class.distiller_class
+    names = [stage for stage in configs if stage != "student"]
+    teachers = [
+        teach(stage, configs[stage], loaders_of(configs[stage]), distiller_class.learns_from) for stage in names
+    ]
+    of_teachers = [teacher.digest for teacher in teachers]
     from_teacher = config["init"] == "teacher"
-    loaders = loaders_of(configs["student"])
+    student = configs["student"]
+    loaders = loaders_of(student)
 
-    def initial(student: nn.Module) -> None:
+    def initial(model: nn.Module) -> None:
         if from_teacher:
-            start_from_teacher(student, teacher)
+            start_from_teacher(model, *teachers[0].embeddings())
 
-    def distilled(student: nn.Module) -> Distiller:
-        initial(student)
-        return method.distiller_class(config, loaders.train._dataset, teacher)
+    def distilled(model: nn.Module) -> Distiller:
+        initial(model)
+        return distiller_class(config, loaders.train._dataset, [teacher.knowledge for teacher in teachers])
 
-    data = data_digest(loaders, method.student_class)
-    alone = configs["student"].fingerprint(data, *([teacher_fingerprint] if from_teacher else []))
+    stages = [teacher.record for teacher in teachers]
+    start = of_teachers[:1] if from_teacher else []
     if config["baseline"]:
-        stages.append(train_stage("baseline", configs["student"], loaders, alone, initial))
-    settings = method.distiller_class.settings_class.read(config).model_dump_json()
-    student = configs["student"].fingerprint(data, teacher_fingerprint, config.model, settings)
-    stages.append(train_stage("student", configs["student"], loaders, student, distilled))
+        stages.append(train_stage("baseline", student, loaders, start, initial).record)
+    settings = distiller_class.settings_class.read(config).model_dump_json()
+    parts = [*of_teachers, config.model, settings, config["init"]]
+    stages.append(train_stage("student", student, loaders, parts, distilled).record)
     return stages
-
-
-def data_digest(loaders: Loaders, model: type) -> str:
-    """Digest of what a stage is trained and evaluated on: the splits, and the features if ``model`` reads them."""
-    digest = hashlib.sha256()
-    for loader in loaders:
-        if loader is not None:
-            dataset = loader._dataset
-            for column in (dataset.uid_field, dataset.iid_field):
-                digest.update(np.ascontiguousarray(dataset.inter_feat[column].numpy()).tobytes())
-    dataset = loaders.train._dataset
-    digest.update("\n".join(map(str, dataset.field2id_token[dataset.iid_field])).encode())
-    for modality in dataset.modalities if getattr(model, "reads_features", False) else ():
-        digest.update(modality.encode())
-        digest.update(dataset.features(modality).numpy().tobytes())
-    return digest.hexdigest()

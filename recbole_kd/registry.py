@@ -1,15 +1,15 @@
-"""Which class a ``--model`` name means: ours first, then RecBole's general recommenders."""
+"""Which class a ``--model`` name means: ours first, then distillers, then RecBole's general recommenders."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
 
+from recbole_kd.distill.registry import distiller_names
 from recbole_kd.errors import UserError, did_you_mean
 
 OWN_MODELS = {
     "LightGCN": "recbole_kd.model.lightgcn",
-    "PromptMM": "recbole_kd.method",
     "PromptMMTeacher": "recbole_kd.model.promptmm",
 }
 
@@ -26,6 +26,11 @@ def recbole_models() -> dict[str, type]:
     }
 
 
+def own_names() -> set[str]:
+    """Names that RecBole does not have: our models and the distillation methods."""
+    return {*OWN_MODELS, *distiller_names()} - recbole_models().keys()
+
+
 def find_model(name: str) -> type:
     """Return the model class called ``name``.
 
@@ -34,8 +39,12 @@ def find_model(name: str) -> type:
     """
     if name in OWN_MODELS:
         return getattr(importlib.import_module(OWN_MODELS[name]), name)
+    if name in distiller_names():
+        from recbole_kd.method import method_of  # which needs this module
+
+        return method_of(name)
     models = recbole_models()
     if name not in models:
-        hint = did_you_mean(name, {*models, *OWN_MODELS})
+        hint = did_you_mean(name, {*models, *OWN_MODELS, *distiller_names()})
         raise UserError(f"there is no model called {name!r}{hint or '; see recbole-kd train --help'}")
     return models[name]

@@ -12,6 +12,7 @@ from recbole_kd.errors import UserError, did_you_mean
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 CountOrZero = Annotated[int, Field(ge=0)]
@@ -72,7 +73,16 @@ class RunSettings(Settings):
     valid_metric: str
     show_progress: bool
     baseline: bool
+    teacher: str | list[str] | None
+    student: str | None
+    init: Literal["xavier", "teacher"]
+    checkpoint: str | None
+    cache_dir: str | None
+    cache_topk: Count
+    mask_train_positives: bool
+    cache_dtype: Literal["float32", "float16"] | None
     resume: bool
+    snapshot_seconds: NonNegative
     tuned: bool
     eval_mask: Literal["recbole", "train"]
     result_file: str | None

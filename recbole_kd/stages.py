@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from logging import getLogger
@@ -17,10 +18,12 @@ from torch import Tensor, nn
 from recbole_kd import compat
 from recbole_kd.checkpoint import load_checkpoint, plain_values, save_checkpoint
 from recbole_kd.config import KDConfig
+from recbole_kd.data.digest import data_digest
 from recbole_kd.data.loaders import Loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
 from recbole_kd.evaluation import per_user_metrics, ranking_seconds
+from recbole_kd.teacher.foreign import load_any_checkpoint
 from recbole_kd.trainer import KDTrainer, SafeTrainerMixin
 
 
@@ -56,43 +59,65 @@ class StageRecord:
 
 @dataclass
 class Stage:
-    """A trained model and its record."""
+    """A trained model, its record, and what names the file that keeps both."""
 
     model: nn.Module
     record: StageRecord
+    fingerprint: str
 
 
 def train_stage(
     name: str,
     config: KDConfig,
     loaders: Loaders,
-    fingerprint: str,
+    parts: Sequence[str] = (),
     prepare: Callable[[nn.Module], Distiller | None] | None = None,
 ) -> Stage:
     """Train one model to early stopping and keep it, or take it from ``checkpoint_dir`` if it is there.
+
+    A training that was cut off goes on after the last epoch of which ``checkpoint_dir`` holds a snapshot.
+
+    With ``checkpoint`` set the weights come from that file, and are evaluated only.
 
     Args:
         name: ``teacher``, ``baseline``, ``student`` or ``model``.
         config: of this stage; its ``model_class`` is trained.
         loaders: from :func:`recbole_kd.data.loaders.make_loaders`.
-        fingerprint: names this stage's file; equal fingerprints mean equal data, settings, seed and teacher.
+        parts: what else the result depends on, such as the teacher's fingerprint.
         prepare: gets the new student, may change its initial weights, and returns its distiller.
     """
-    path = Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
+    fingerprint = config.fingerprint(data_digest(loaders, config.model_class), *parts, *_given_weights(config))
+    path = stage_path(config, name, fingerprint)
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
-    loaders.train.generator.manual_seed(config["seed"])  # stages share loaders, and must not depend on each other
+    for loader in loaders:
+        if loader is not None:  # stages share loaders, and must not depend on each other
+            loader.generator.manual_seed(config["seed"])
+    partial, snapshot = path.with_suffix(".training"), path.with_suffix(".resume")
     model = config.model_class(config, loaders.train._dataset).to(config["device"])
     if config["resume"] and path.is_file():
-        return _kept_stage(name, model, path, config)
-    getLogger().info(f"{name}: training {config.model}\n{model}")
+        _remove(snapshot, partial)  # of a run that was killed right after writing path
+        return _kept_stage(name, model, path, config, fingerprint)
+    getLogger().info(f"{name}: {'loading' if config['checkpoint'] else 'training'} {config.model}\n{model}")
     with torch.random.fork_rng():  # a distiller's own initial values must not shift the student's random numbers
         distiller = prepare(model) if prepare else None
     trainer = _trainer(config, model, distiller)
-    partial = path.with_suffix(".training")
     trainer.use_stage(partial, None if name == "model" else name)  # a single model logs where RecBole's does
+    if not trainer.use_snapshots(snapshot, loaders) or not config["resume"]:
+        _remove(snapshot)
+    taken_up = trainer.take_up()
+    if taken_up is None:
+        _remove(partial)
+    else:
+        getLogger().info(f"{name}: taken up after epoch {taken_up} from {snapshot} (--resume=false starts over)")
+    progress = config["show_progress"]
     with compat.quiet(), _repeatable(config["reproducibility"]):
-        _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=config["show_progress"])
-        test = trainer.evaluate(loaders.test, load_best_model=True, show_progress=config["show_progress"])
+        if config["checkpoint"]:
+            load_weights(model, config)
+            trainer.eval_collector.data_collect(loaders.train)
+            valid = trainer.evaluate(loaders.valid, load_best_model=False, show_progress=progress)
+        else:
+            _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=progress)
+        test = trainer.evaluate(loaders.test, load_best_model=not config["checkpoint"], show_progress=progress)
     parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     record = StageRecord(
         name=name,
@@ -109,9 +134,58 @@ def train_stage(
     per_user = _per_user(trainer.eval_collector.hits, loaders.test, config)
     kept = {"record": record.kept(), "per_user": per_user, **trainer.fresh_start()}
     save_checkpoint(path, model, config.final_config_dict, **kept)
-    partial.unlink(missing_ok=True)
+    _remove(snapshot, partial)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
-    return Stage(model.eval(), record.of_file(path))
+    return Stage(model.eval(), record.of_file(path), fingerprint)
+
+
+def stage_path(config: KDConfig, name: str, fingerprint: str) -> Path:
+    """Where a finished stage is kept."""
+    return Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
+
+
+def load_weights(model: Any, config: KDConfig) -> None:
+    """Take a model's weights from the file ``checkpoint``, one of ours or of RecBole's.
+
+    Raises:
+        UserError: the file cannot be read, or is of other data or another model size.
+    """
+    path, prefix = config["checkpoint"], "" if config.stage is None else f"{config.stage}_"
+    state = load_any_checkpoint(path, config["device"])
+    theirs = state.get("config") or {}
+    split_once = bool(config["benchmark_filename"])  # then the seed has no part in it
+    for key in ("model", "dataset") if split_once else ("model", "dataset", "seed"):
+        if theirs.get(key, config[key]) != config[key]:
+            raise UserError(
+                f"{prefix}checkpoint: {path} was trained with {key}={theirs[key]}, and this run has {config[key]}; "
+                "its test items may be among what it learnt, so use the same"
+            )
+    try:
+        model.load_state_dict(state["state_dict"])
+    except (RuntimeError, KeyError):
+        mine, found = model.state_dict(), state.get("state_dict") or {}
+        name = next((name for name in mine if name not in found or mine[name].shape != found[name].shape), None)
+        there = "absent" if name not in found else " × ".join(map(str, found[name].shape))
+        here = (
+            "more than this model has"
+            if name is None
+            else f"{name} is {there}, here {' × '.join(map(str, mine[name].shape))}"
+        )
+        raise UserError(
+            f"{prefix}checkpoint: the weights in {path} do not fit {config.model} ({here}); give the settings it was "
+            f"trained with, such as --{prefix}embedding_size"
+        ) from None
+    model.load_other_parameter(state["other_parameter"])
+
+
+def _given_weights(config: KDConfig) -> list[str]:
+    """The digest of the file ``checkpoint``, if one is given."""
+    if not config["checkpoint"]:
+        return []
+    if not Path(config["checkpoint"]).is_file():
+        raise UserError(f"there is no checkpoint at {config['checkpoint']}")
+    with Path(config["checkpoint"]).open("rb") as stream:
+        return [hashlib.file_digest(stream, "sha256").hexdigest()]
 
 
 def _per_user(hits: Tensor | None, test: Any, config: KDConfig) -> dict[str, Tensor]:
@@ -122,12 +196,17 @@ def _per_user(hits: Tensor | None, test: Any, config: KDConfig) -> dict[str, Ten
     return {"user": test.uid_list, **per_user_metrics(hits, int(k))}
 
 
-def _kept_stage(name: str, model: Any, path: Path, config: KDConfig) -> Stage:
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _kept_stage(name: str, model: Any, path: Path, config: KDConfig, fingerprint: str) -> Stage:
     checkpoint = load_checkpoint(path, config["device"])
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint["other_parameter"])
     getLogger().info(f"{name}: {config.model} taken from {path} (--resume=false trains it again)")
-    return Stage(model.eval(), StageRecord(**checkpoint["record"]).of_file(path))
+    return Stage(model.eval(), StageRecord(**checkpoint["record"]).of_file(path), fingerprint)
 
 
 @contextmanager
@@ -152,19 +231,22 @@ def _trainer(config: KDConfig, model: nn.Module, distiller: Distiller | None) ->
 
 
 @torch.no_grad()
-def start_from_teacher(student: nn.Module, teacher: nn.Module) -> None:
+def start_from_teacher(student: nn.Module, users: Tensor, items: Tensor) -> None:
     """``init: teacher``: give the student the teacher's final embeddings as its initial ones.
 
     A larger teacher gives the factors of the best approximation of its scores that the student's size allows.
 
+    Args:
+        student: has ``user_embedding`` and ``item_embedding``.
+        users: the teacher's, (n_users, d).
+        items: the teacher's, (n_items, d).
+
     Raises:
-        UserError: the teacher is the smaller one, or one of the two has no embeddings to give or take.
+        UserError: the teacher is the smaller one, or the student has no embeddings to give them to.
     """
     tables: list[Any] = [getattr(student, name, None) for name in ("user_embedding", "item_embedding")]
-    of_teacher: Any = getattr(teacher, "embeddings", None)
-    if of_teacher is None or not all(isinstance(table, nn.Embedding) for table in tables):
-        raise UserError("init=teacher needs a teacher and a student with user and item embeddings; use init=xavier")
-    users, items = of_teacher()
+    if not all(isinstance(table, nn.Embedding) for table in tables):
+        raise UserError(f"init=teacher needs a student with embeddings, not {type(student).__name__}; use init=xavier")
     size = tables[0].embedding_dim
     if users.shape[1] < size:
         raise UserError(

@@ -12,12 +12,13 @@ from recbole.trainer import Trainer
 from recbole.utils import calculate_valid_score
 
 from recbole_kd import compat
+from recbole_kd.checkpoint import load_checkpoint
 from recbole_kd.config import KDConfig, own_default_files
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import Loaders
 from recbole_kd.method import DistillationMethod
-from recbole_kd.pipeline import train
-from recbole_kd.registry import OWN_MODELS, find_model, recbole_models
+from recbole_kd.pipeline import stage_configs, train
+from recbole_kd.registry import find_model, own_names
 from recbole_kd.trainer import SafeTrainerMixin
 
 
@@ -43,12 +44,12 @@ class StagedTrainer(SafeTrainer):
             type(self.model), self.config["dataset"], config_dict={**external, "show_progress": bool(show_progress)}
         )
         loaders = Loaders(train_data, valid_data, None)
-        student = train(config, lambda _: loaders)[-1]
-        self.model.student.load_state_dict(student.model.state_dict())
-        self.best_valid_score = calculate_valid_score(student.record.valid, self.valid_metric)
+        student = train(config, stage_configs(config), lambda _: loaders)[-1]
+        self.model.student.load_state_dict(load_checkpoint(student.checkpoint, self.device)["state_dict"])
+        self.best_valid_score = calculate_valid_score(student.valid, self.valid_metric)
         if saved:
-            self._save_checkpoint(student.record.epochs - 1, verbose=verbose)
-        return self.best_valid_score, student.record.valid
+            self._save_checkpoint(student.epochs - 1, verbose=verbose)
+        return self.best_valid_score, student.valid
 
 
 def register() -> None:
@@ -60,7 +61,7 @@ def register() -> None:
     import recbole.data.dataset
     import recbole.trainer
 
-    for name in OWN_MODELS.keys() - recbole_models().keys():
+    for name in own_names():
         model = find_model(name)
         home = f"recbole.model.general_recommender.{name.lower()}"
         module = ModuleType(home)
@@ -78,7 +79,7 @@ def register() -> None:
 
 def _load_own_defaults_too(config: Config, model: str, model_class: type, dataset: str) -> None:
     config._without_recbole_kd(model, model_class, dataset)
-    if model in OWN_MODELS and model not in recbole_models() and not isinstance(config, KDConfig):
+    if model in own_names() and not isinstance(config, KDConfig):
         data_path = config.external_config_dict.get("data_path", config.internal_config_dict["data_path"])
         for file in own_default_files(model, dataset, data_path):
             config._update_internal_config_dict(str(file))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -15,12 +15,23 @@ import torch
 from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.trainer import Trainer
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from recbole_kd.checkpoint import load_checkpoint, plain_values, save_checkpoint
+from recbole_kd.checkpoint import (
+    LooseValues,
+    load_checkpoint,
+    plain_values,
+    random_states,
+    save_checkpoint,
+    save_state,
+    set_random_states,
+)
 from recbole_kd.collector import LeanCollector
 from recbole_kd.distill.base import Distiller
+from recbole_kd.errors import UserError
+from recbole_kd.files import replacing
+from recbole_kd.scorer import scorer_of
 
 
 @contextmanager
@@ -51,6 +62,7 @@ class SafeTrainerMixin:
     """Checkpoints of plain tensors and plain values, written whole or not at all, read without running code.
 
     Mixed into RecBole's trainers; keeps ``history``, one dict an epoch: ``{"epoch", "seconds", "losses", "valid"}``.
+    With :meth:`use_snapshots` a training that is cut off goes on as if it had not been.
     """
 
     # what RecBole's trainer has and this mixin reads
@@ -62,8 +74,16 @@ class SafeTrainerMixin:
     device: torch.device
     saved_model_file: str
     valid_metric: str
+    start_epoch: int
     cur_step: int
     best_valid_score: float
+    best_valid_result: dict[str, float] | None
+    train_loss_dict: dict[int, float]
+
+    _snapshot: Path | None = None
+    _snapshot_at: float
+    _loose: dict[str, LooseValues]
+    _generators: list[torch.Generator]
 
     def __init__(self, config: Any, model: AbstractRecommender, *args: Any, **kwargs: Any) -> None:
         self.history: list[dict[str, Any]] = []
@@ -77,6 +97,97 @@ class SafeTrainerMixin:
             return
         self.tensorboard.close()
         self.tensorboard = SummaryWriter(str(Path(self.tensorboard.log_dir) / stage))
+
+    def use_snapshots(self, path: Path, loaders: Iterable[Any]) -> bool:
+        """Write all that training changes to ``path`` between epochs, at least ``snapshot_seconds`` apart.
+
+        Args:
+            path: one file, always replaced whole.
+            loaders: those that ``fit`` and the test read; None among them is left out.
+
+        Returns:
+            False, and none is written, if this trainer has a ``fit`` of its own with states that nobody knows.
+        """
+        if type(self).fit is not Trainer.fit:  # type: ignore[attr-defined]
+            return False
+        self._snapshot, self._snapshot_at = path, time.monotonic()
+        self._loose = {name: LooseValues(part) for name, part in self._parts().items()}
+        self._generators = [loader.generator for loader in loaders if loader is not None]
+        return True
+
+    def take_up(self) -> int | None:
+        """Restore the snapshot that a training which was cut off left, best checkpoint and random states included.
+
+        Returns:
+            The last epoch that it holds; None if there is no snapshot.
+
+        Raises:
+            UserError: the file is damaged or of another program.
+        """
+        if self._snapshot is None or not self._snapshot.is_file():
+            return None
+        state = load_checkpoint(self._snapshot)
+        try:
+            self._restore(state)
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+            raise UserError(f"{self._snapshot} does not fit this training; delete it") from None
+        return int(state["epoch"])
+
+    def _parts(self) -> dict[str, nn.Module]:
+        """What training changes."""
+        return {"model": self.model}
+
+    def _part_states(self) -> dict[str, dict[str, Any]]:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Each once, by the last of its names: RecVAE's ``optimizer`` is now one, now the other of its two."""
+        found = {id(value): name for name, value in vars(self).items() if isinstance(value, torch.optim.Optimizer)}
+        return {name: getattr(self, name) for name in found.values()}
+
+    def _save_snapshot(self, epoch: int) -> None:
+        """Write the state after ``epoch``.
+
+        The best checkpoint is part of it: a run that is killed later may have replaced the file by then, and the one
+        that goes on need not come to the same weights where arithmetic does not repeat (CUDA).
+        """
+        assert self._snapshot is not None
+        best = Path(self.saved_model_file)
+        state = {
+            "epoch": epoch,
+            "cur_step": self.cur_step,
+            "best_valid_score": float(self.best_valid_score),
+            "best_valid_result": self.best_valid_result and plain_values(dict(self.best_valid_result)),
+            "train_loss_dict": {number: plain_values(loss) for number, loss in self.train_loss_dict.items()},
+            "history": plain_values(self.history),
+            "parts": self._part_states(),
+            "loose": {name: values.changed() for name, values in self._loose.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers().items()},
+            "generators": [generator.get_state() for generator in self._generators],
+            "random": random_states(),
+            "best": torch.from_file(str(best), size=best.stat().st_size, dtype=torch.uint8) if best.is_file() else None,
+        }
+        save_state(self._snapshot, state)
+        self._snapshot_at = time.monotonic()
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(part.state_dict() | state["parts"][name])
+            self._loose[name].restore(state["loose"][name], self.device)
+        for name, values in state["optimizers"].items():
+            getattr(self, name).load_state_dict(values)
+        for generator, values in zip(self._generators, state["generators"], strict=True):
+            generator.set_state(values)
+        self.start_epoch, self.cur_step = state["epoch"] + 1, state["cur_step"]
+        self.best_valid_score, self.best_valid_result = state["best_valid_score"], state["best_valid_result"]
+        self.train_loss_dict, self.history = state["train_loss_dict"], state["history"]
+        if state["best"] is not None:
+            with replacing(self.saved_model_file) as stream:
+                stream.write(state["best"].numpy())
+        set_random_states(state["random"])
+
+    def _begin_epoch(self, epoch: int) -> None:
+        """Called before each epoch, after the snapshot."""
 
     def _save_checkpoint(self, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
         path = kwargs.pop("saved_model_file", self.saved_model_file)
@@ -119,7 +230,11 @@ class SafeTrainerMixin:
         return super().evaluate(eval_data, load_best_model=False, show_progress=show_progress)  # type: ignore[misc]
 
     def _train_epoch(self, train_data: Any, epoch_idx: int, *args: Any, **kwargs: Any) -> Any:
+        due = self._snapshot is not None and time.monotonic() - self._snapshot_at >= self.config["snapshot_seconds"]
+        if due and epoch_idx > self.start_epoch:
+            self._save_snapshot(epoch_idx - 1)  # here RecBole is done with all of that epoch, early stopping included
         start = time.perf_counter()
+        self._begin_epoch(epoch_idx)
         losses = super()._train_epoch(train_data, epoch_idx, *args, **kwargs)  # type: ignore[misc]
         named = dict(zip(self.loss_names(losses), losses if isinstance(losses, tuple) else (losses,), strict=True))
         batches = max(len(train_data), 1)
@@ -158,6 +273,7 @@ class KDTrainer(SafeTrainerMixin, Trainer):
         distiller: supplies the terms; its trainable parameters join the optimiser.
         """
         self.distiller = distiller
+        self.scorer = scorer_of(model)
         self._names: tuple[str, ...] = ()
         super().__init__(config, model)
 
@@ -166,6 +282,22 @@ class KDTrainer(SafeTrainerMixin, Trainer):
         groups += self.distiller.parameter_groups()
         return super()._build_optimizer(params=groups, **kwargs)
 
+    def _parts(self) -> dict[str, nn.Module]:
+        return {**super()._parts(), "distiller": self.distiller}
+
+    def _part_states(self) -> dict[str, dict[str, Any]]:
+        """Without the frozen parameters of teachers, which lie in checkpoints of their own."""
+        states = super()._part_states()
+        for name, parameter in self.distiller.named_parameters():
+            if name.startswith("teacher") and not parameter.requires_grad:
+                del states["distiller"][name]
+        return states
+
+    def _begin_epoch(self, epoch: int) -> None:
+        self.distiller.train()
+        self.model.eval()
+        self.distiller.begin_epoch(self.scorer, epoch)
+
     def _train_epoch(
         self,
         train_data: Any,
@@ -173,15 +305,24 @@ class KDTrainer(SafeTrainerMixin, Trainer):
         loss_func: Callable[[Interaction], Any] | None = None,
         show_progress: bool = False,
     ) -> Any:
-        self.distiller.train()
-        self.distiller.begin_epoch(self.model, epoch_idx)
-        return super()._train_epoch(train_data, epoch_idx, loss_func or self._losses, show_progress=show_progress)
+        losses = super()._train_epoch(train_data, epoch_idx, loss_func or self._losses, show_progress=show_progress)
+        if self.distiller.diagnostics:
+            self._note(epoch_idx, plain_values(self.distiller.diagnostics))
+        return losses
+
+    def _note(self, epoch: int, diagnostics: dict[str, Any]) -> None:
+        """Keep what the distiller found in the history, and its plain numbers in the log and TensorBoard too."""
+        self.history[-1]["diagnostics"] = diagnostics
+        numbers = {name: value for name, value in diagnostics.items() if isinstance(value, float)}
+        for name, value in numbers.items():
+            self.tensorboard.add_scalar(f"Distiller/{name}", value, epoch)
+        self.logger.info(f"epoch {epoch} " + ", ".join(f"{name}: {value:.4f}" for name, value in numbers.items()))
 
     def _losses(self, batch: Interaction) -> Tensor | tuple[Tensor, ...]:
         with propagate_once(self.model):
             base = self.model.calculate_loss(batch)
             base = {"base": sum(base) if isinstance(base, tuple) else base}
-            terms = base | self.distiller(self.model, batch)
+            terms = base | self.distiller(self.scorer, batch)
         self._names = tuple(terms)
         return tuple(terms.values()) if len(terms) > 1 else terms["base"]
 

@@ -8,7 +8,7 @@ import yaml
 from recbole_kd import properties
 from recbole_kd.errors import UserError
 from recbole_kd.method import DistillationMethod
-from recbole_kd.registry import OWN_MODELS, find_model
+from recbole_kd.registry import OWN_MODELS, find_model, own_names
 from recbole_kd.settings import Count, NonNegative, Positive, Probability, RunSettings, Settings
 
 
@@ -79,15 +79,19 @@ def test_the_stopping_metric_must_be_computed(metrics, topk):
     RunSettings.read({**values, "metrics": ["GAUC"], "valid_metric": "GAUC"}).check_metrics()
 
 
+OWN = sorted({*OWN_MODELS, *own_names()})
+
+
 class TestProperties:
     """No dead keys in ``properties/``, and no declared hyperparameter without a default there."""
 
-    @pytest.mark.parametrize("name", [name for name in OWN_MODELS if properties.model_file(name).is_file()])
+    @pytest.mark.parametrize("name", [name for name in OWN if properties.model_file(name).is_file()])
     def test_every_key_means_something(self, name):
         model = find_model(name)
         parts = [model]
         if issubclass(model, DistillationMethod):
-            parts = [model.teacher_class, model.student_class, model.distiller_class]
+            given = yaml_of(properties.model_file(name))
+            parts = [find_model(given["teacher"]), find_model(given["student"]), model.distiller_class]
         declared = set(properties.run_keys())
         for part in parts:
             declared |= set(getattr(part, "settings_class", Settings).model_fields)
@@ -95,7 +99,7 @@ class TestProperties:
         for key in properties.keys_of(properties.model_file(name)):
             assert key.removeprefix("teacher_").removeprefix("student_") in declared, key
 
-    @pytest.mark.parametrize("name", OWN_MODELS)
+    @pytest.mark.parametrize("name", OWN)
     def test_every_declared_key_has_a_default(self, name):
         model = find_model(name)
         settings = getattr(getattr(model, "distiller_class", model), "settings_class", Settings)
@@ -110,7 +114,7 @@ class TestProperties:
 
     def test_tuned_files_belong_to_a_model_and_hold_known_keys(self):
         for file in (properties.FOLDER / "tuned").glob("*.yaml"):
-            assert file.stem.partition("_on_")[0] in OWN_MODELS
+            assert file.stem.partition("_on_")[0] in OWN
             for key in properties.keys_of(file):
                 assert key.removeprefix("teacher_").removeprefix("student_") in properties.known_keys(), key
 

@@ -12,18 +12,18 @@ _ROUNDS = 20
 class NegativeSampler:
     """Draws items uniformly from those a user has no training interaction with.
 
-    Uses a generator of its own, so that it does not shift the random numbers of the student's training.
+    Reads no global generator, so that it does not shift the random numbers of the student's training.
     """
 
-    def __init__(self, dataset: Dataset, seed: int) -> None:
+    def __init__(self, dataset: Dataset, generator: torch.Generator) -> None:
         """Args:
         dataset: the training split.
-        seed: of the generator.
+        generator: on the CPU; its owner saves and restores it.
         """
         self.n_items = dataset.item_num
         users, items = dataset.inter_feat[dataset.uid_field], dataset.inter_feat[dataset.iid_field]
         self._positives = torch.unique(users.long() * self.n_items + items.long())  # sorted
-        self._generator = torch.Generator().manual_seed(seed)
+        self._generator = generator
 
     def sample(self, users: Tensor, count: int) -> Tensor:
         """Return (B, count) item ids, on the device of ``users``; repeats within a row may occur.

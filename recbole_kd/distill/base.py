@@ -2,45 +2,71 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
+import torch
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
+from recbole_kd.scorer import Scorer
 from recbole_kd.settings import Settings
 
 
-class Scorer(Protocol):
-    """What distillation asks of a dot-product model, teacher or student."""
-
-    def embeddings(self) -> tuple[Tensor, Tensor]:
-        """Final user and item embeddings, (n_users, d) and (n_items, d); a score is their dot product."""
-        ...
-
-
 class Distiller(nn.Module):
-    """Extra loss terms for a student, computed from a teacher.
+    """Extra loss terms for a student, computed from one teacher or several.
 
-    A subclass declares its hyperparameters as :class:`Settings` and returns named terms. Whatever it learns
-    itself (a prompt, a projection) is its own parameter and is thrown away after training: the student stays a
-    plain model. Draw random numbers from a generator of your own, so that a distiller whose weights are zero
-    leaves the student's run as it was, to the bit.
+    A subclass declares its hyperparameters as :class:`Settings` and returns named terms. Whatever it learns itself (a
+    prompt, a projection) is its own parameter and is thrown away after training: the student stays a plain model.
+    Draw random numbers from :attr:`generator` only, so that a distiller whose weights are zero leaves the student's
+    run as it was, to the bit, and one that is cut off goes on with the numbers it would have drawn.
+
+    Attributes:
+        learns_from: ``"scores"``: a teacher is a :class:`~recbole_kd.teacher.cache.TeacherCache`, whatever its model;
+            ``"model"``: it is the trained model itself.
+        several_teachers: whether ``--teacher=A,B`` is welcome.
+        diagnostics: what the log and the history tell of an epoch besides losses: numbers, or lists of them.
     """
 
     settings_class: ClassVar[type[Settings]] = Settings
-    teacher: nn.Module
+    learns_from: ClassVar[Literal["scores", "model"]] = "scores"
+    several_teachers: ClassVar[bool] = False
+    teachers: Any
+    generator: torch.Generator
+    diagnostics: dict[str, Any]
 
-    def __init__(self, config: Any, dataset: Dataset, teacher: nn.Module) -> None:
-        """Freeze ``teacher`` and keep it.
+    def __init__(self, config: Any, dataset: Dataset, teachers: Sequence[Any]) -> None:
+        """Keep the teachers; models are frozen.
 
         Args:
             config: the run's config, which holds the keys of :attr:`settings_class`.
             dataset: the training split.
-            teacher: a trained model; switched to evaluation mode, no gradient reaches its parameters.
+            teachers: as :attr:`learns_from` says; models are switched to evaluation mode, no gradient reaches them.
         """
         super().__init__()
-        self.teacher = teacher.eval().requires_grad_(False)
+        if self.learns_from == "model":
+            self.teachers = nn.ModuleList(teacher.eval().requires_grad_(False) for teacher in teachers)
+        else:
+            self.teachers = list(teachers)
+        self.generator = torch.Generator().manual_seed(config["seed"])
+        self.diagnostics = {}
+
+    @classmethod
+    def check_models(cls, teachers: Sequence[type]) -> None:
+        """Refuse teachers that this method cannot learn from, before data is read.
+
+        Raises:
+            UserError: one sentence.
+        """
+
+    def get_extra_state(self) -> Tensor:
+        """The generator's state, for ``state_dict``."""
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Put the generator where it was."""
+        self.generator.set_state(state.cpu())
 
     @property
     def teacher_changes(self) -> bool:
@@ -50,7 +76,8 @@ class Distiller(nn.Module):
     def train(self, mode: bool = True) -> Distiller:
         """Switch the distiller's own layers; a teacher that teaches stays in evaluation mode."""
         super().train(mode)
-        self.teacher.eval()
+        if self.learns_from == "model":
+            self.teachers.eval()
         return self
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -58,8 +85,8 @@ class Distiller(nn.Module):
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         return [{"params": trainable}] if trainable else []
 
-    def begin_epoch(self, student: nn.Module, epoch: int) -> None:
-        """Called before each epoch, for what is renewed once an epoch."""
+    def begin_epoch(self, student: Scorer, epoch: int) -> None:
+        """Called before each epoch, counted from 0, for what is renewed once an epoch."""
 
     def forward(self, student: Scorer, batch: Interaction) -> dict[str, Tensor]:
         """Return the weighted loss terms by name; leave out a term whose weight is zero.

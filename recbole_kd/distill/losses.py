@@ -1,4 +1,4 @@
-"""Distillation losses as pure functions of tensors. Each returns the mean over the batch, a scalar.
+"""Distillation losses as pure functions of tensors. Each returns the mean over the batch, a scalar, or a value a row.
 
 Gradients flow into every argument, the teacher's too (that is how prompts are tuned); detach what must not learn.
 """
@@ -65,6 +65,42 @@ def listwise_kl(student_logits: Tensor, teacher_logits: Tensor, temperature: flo
     log_student = F.log_softmax(student_logits / temperature, dim=1)
     log_teacher = F.log_softmax(teacher_logits / temperature, dim=1)
     return (log_teacher.exp() * (log_teacher - log_student)).sum(dim=1).mean()
+
+
+def set_cross_entropy(
+    student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0, mask: Tensor | None = None
+) -> Tensor:
+    """Cross-entropy of the two softmaxes over each row's item set (RCE-KD, CE_J), (B,).
+
+    ``− Σ_{i∈J} softmax_J(t/τ)_i · log softmax_J(s/τ)_i``, finite for logits of any finite size.
+
+    Args:
+        student_logits: (B, n).
+        teacher_logits: (B, n), the same items.
+        temperature: τ > 0, divides both.
+        mask: bool (B, n), True for the items of the set; None means all. An empty set gives 0.
+    """
+    student, teacher = student_logits / temperature, teacher_logits / temperature
+    if mask is not None:
+        lowest = torch.finfo(student.dtype).min
+        student, teacher = student.masked_fill(~mask, lowest), teacher.masked_fill(~mask, lowest)
+    log_q = F.log_softmax(student, dim=1)
+    if mask is not None:
+        log_q = log_q.masked_fill(~mask, 0)
+    return -(teacher.softmax(dim=1) * log_q).sum(dim=1)
+
+
+def rce_fusion(l1: Tensor, l2: Tensor, overlap: Tensor, beta: float) -> Tensor:
+    """``(1 − γ) L1 + γ L2`` with ``γ = exp(−β · overlap)`` (RCE-KD), (B,).
+
+    Args:
+        l1: loss on the student's own top items, (B,).
+        l2: loss on the teacher's top items that the student misses, closed by sampled ones, (B,).
+        overlap: ``|A1| / K``, the share of the teacher's top-K that the student has too, (B,) in [0, 1].
+        beta: β ≥ 0; 0 trusts L2 alone.
+    """
+    gamma = torch.exp(-beta * overlap)
+    return (1 - gamma) * l1 + gamma * l2
 
 
 def scaled_cosine_error(student: Tensor, teacher: Tensor, gamma: float = 2.0) -> Tensor:

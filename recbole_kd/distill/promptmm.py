@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -11,10 +12,12 @@ from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
 from recbole_kd.data.sampling import NegativeSampler
-from recbole_kd.distill.base import Distiller, Scorer
+from recbole_kd.distill.base import Distiller
 from recbole_kd.distill.losses import disentangled_kl, listwise_kl, pairwise_kl, scaled_cosine_error
+from recbole_kd.errors import UserError
 from recbole_kd.model.prompt import Prompt
 from recbole_kd.model.promptmm import PromptMMTeacher, Views
+from recbole_kd.scorer import Scorer
 from recbole_kd.settings import Count, NonNegative, Positive, Settings
 
 Term = Literal["pair", "list", "emb"]
@@ -38,7 +41,6 @@ class Disentangle(Settings):
 class PromptMMSettings(Settings):
     """Hyperparameters of stage 2; ``properties/model/PromptMM.yaml`` explains each."""
 
-    init: Literal["xavier", "teacher"]
     pair: NonNegative
     pair_temperature: Positive
     list: NonNegative
@@ -61,21 +63,35 @@ class PromptMMDistiller(Distiller):
     """
 
     settings_class = PromptMMSettings
-    teacher: PromptMMTeacher
+    learns_from = "model"
     projections: nn.ModuleDict
 
-    def __init__(self, config: Any, dataset: Dataset, teacher: PromptMMTeacher) -> None:
-        super().__init__(config, dataset, teacher)
+    def __init__(self, config: Any, dataset: Dataset, teachers: Sequence[PromptMMTeacher]) -> None:
+        super().__init__(config, dataset, teachers)
+        teacher = self.teacher
         self.settings = settings = PromptMMSettings.read(config)
         self.user_field, self.item_field = dataset.uid_field, dataset.iid_field
         self.negative_field = config["NEG_PREFIX"] + self.item_field
-        self._sampler = NegativeSampler(dataset, settings.seed) if settings.list else None
+        self._sampler = NegativeSampler(dataset, self.generator) if settings.list else None
         self._frozen = teacher.freeze()
         self._tuned: Prompt | None = None
         if teacher.prompt is not None and any(getattr(settings, term) for term in settings.prompt_grad):
             self._tuned = teacher.prompt.requires_grad_(True)
         self._views = None if self._tuned is not None else self._teacher_views()
         self.projections = self._make_projections(config, teacher)
+
+    @classmethod
+    def check_models(cls, teachers: Sequence[type]) -> None:
+        """Only PromptMM's own teacher has prompts and modality views."""
+        if not issubclass(teachers[0], PromptMMTeacher):
+            raise UserError(
+                f"teacher: PromptMM distils PromptMMTeacher, not {teachers[0].__name__}; use --model=RCEKD for others"
+            )
+
+    @property
+    def teacher(self) -> PromptMMTeacher:
+        """The one teacher."""
+        return self.teachers[0]
 
     @property
     def teacher_changes(self) -> bool:

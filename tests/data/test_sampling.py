@@ -8,9 +8,8 @@ from recbole_kd.data.sampling import NegativeSampler
 def sampler(pairs, n_items, seed=0):
     users, items = torch.tensor(pairs).T
     feat = {"user_id": users, "item_id": items}
-    return NegativeSampler(
-        SimpleNamespace(item_num=n_items, uid_field="user_id", iid_field="item_id", inter_feat=feat), seed
-    )
+    dataset = SimpleNamespace(item_num=n_items, uid_field="user_id", iid_field="item_id", inter_feat=feat)
+    return NegativeSampler(dataset, torch.Generator().manual_seed(seed))
 
 
 def test_never_a_positive_nor_the_padding_and_all_others_alike():

@@ -146,3 +146,63 @@ def test_a_batch_is_the_mean_of_its_rows(name):
     student, teacher = torch.randn(shape), torch.randn(shape)
     rows = torch.stack([loss(student[i : i + 1], teacher[i : i + 1]) for i in range(6)])
     assert loss(student, teacher).item() == pytest.approx(rows.mean().item(), rel=1e-5)
+
+
+class TestSetCrossEntropy:
+    def test_by_hand(self):
+        student, teacher = torch.tensor([[2.0, 0.0, 5.0]]), torch.tensor([[0.0, 2.0, 7.0]])
+        p = sigmoid(-1.0)  # softmax of (0, 2) / 2
+        expected = -(p * math.log(sigmoid(1.0)) + (1 - p) * math.log(sigmoid(-1.0)))
+        mask = torch.tensor([[True, True, False]])
+        assert losses.set_cross_entropy(student, teacher, 2.0, mask).item() == pytest.approx(expected, rel=1e-6)
+
+    @given(matrix(3, 5), matrix(3, 5), st.floats(0.2, 5))
+    def test_is_torchs_cross_entropy_with_soft_targets(self, student, teacher, temperature):
+        brute = F.cross_entropy(student / temperature, F.softmax(teacher / temperature, 1), reduction="none")
+        assert torch.allclose(losses.set_cross_entropy(student, teacher, temperature), brute)
+
+    def test_masked_items_have_no_effect_and_no_gradient(self):
+        student = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+        teacher, mask = torch.randn(2, 4, dtype=torch.float64), torch.tensor([[True, True, False, True]] * 2)
+        whole = losses.set_cross_entropy(student, teacher, mask=mask)
+        part = losses.set_cross_entropy(student[:, [0, 1, 3]], teacher[:, [0, 1, 3]])
+        assert torch.allclose(whole, part)
+        whole.sum().backward()
+        assert not student.grad[:, 2].any()
+
+    def test_empty_sets_give_zero_and_huge_logits_stay_finite(self):
+        student = torch.tensor([[1e4, -1e4, 0.0], [1.0, 2.0, 3.0]], requires_grad=True)
+        teacher = torch.tensor([[-1e4, 1e4, 0.0], [1.0, 2.0, 3.0]])
+        mask = torch.tensor([[True, True, True], [False, False, False]])
+        loss = losses.set_cross_entropy(student, teacher, mask=mask)
+        loss.sum().backward()
+        assert loss.tolist() == [2e4, 0.0]
+        assert torch.isfinite(student.grad).all()
+
+    def test_gradient(self):
+        student = torch.randn(2, 4, dtype=torch.float64, requires_grad=True)
+        teacher, mask = torch.randn(2, 4, dtype=torch.float64), torch.tensor([[True, False, True, True]] * 2)
+        assert torch.autograd.gradcheck(lambda s: losses.set_cross_entropy(s, teacher, 0.7, mask), (student,))
+
+    def test_is_least_where_the_student_agrees(self):
+        teacher = torch.randn(1, 6)
+        agreed = losses.set_cross_entropy(teacher + 3.0, teacher)
+        assert agreed < losses.set_cross_entropy(-teacher, teacher)
+        assert agreed.item() == pytest.approx(-(teacher.softmax(1) * teacher.log_softmax(1)).sum().item(), rel=1e-5)
+
+
+class TestFusion:
+    def test_by_hand(self):
+        l1, l2, overlap = torch.tensor([2.0, 2.0]), torch.tensor([6.0, 6.0]), torch.tensor([0.0, 0.5])
+        weight = math.exp(-1.5)
+        assert losses.rce_fusion(l1, l2, overlap, 3.0).tolist() == pytest.approx([6.0, 2 * (1 - weight) + 6 * weight])
+
+    @given(st.floats(0, 1), st.floats(0, 10))
+    def test_lies_between_its_two_losses(self, overlap, beta):
+        value = losses.rce_fusion(torch.tensor([1.0]), torch.tensor([2.0]), torch.tensor([overlap]), beta)
+        assert 1.0 <= value.item() <= 2.0
+
+    def test_gradient(self):
+        l1, l2 = (torch.rand(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+        overlap = torch.rand(3, dtype=torch.float64)
+        assert torch.autograd.gradcheck(lambda a, b: losses.rce_fusion(a, b, overlap, 2.0), (l1, l2))

@@ -125,7 +125,7 @@ class TestPromptMM(DistillerContract):
         u, s, v = torch.linalg.svd(users @ items.T)
         torch.testing.assert_close(small[0] @ small[1].T, u[:, :4] * s[:4] @ v[:4], rtol=1e-4, atol=1e-4)
         made = Made(self.method, checkerboard, teacher_heads=3, student_embedding_size=5)
-        start_from_teacher(made.student, made.teacher)
+        start_from_teacher(made.student, *made.teacher.embeddings())
         assert made.student.item_embedding.weight.shape == (made.dataset.item_num, 5)
 
     def test_init_teacher_with_a_smaller_teacher_is_one_sentence(self, checkerboard):
