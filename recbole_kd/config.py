@@ -164,7 +164,7 @@ class KDConfig(Config):
             drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
         """
         drop = {"model", "dataset", "teacher", "student", *drop}
-        prefixes = ["student_"] if stage == "student" else ["teacher_", f"teacher{stage[7:] or 1}_"]
+        prefixes = ["student_"] if stage == "student" else _teacher_prefixes(stage)
         values = {
             key: value for key, value in self._method_values.items() if key not in drop and not _OF_STAGE.match(key)
         }
@@ -177,11 +177,30 @@ class KDConfig(Config):
         config.stage = stage
         return config
 
+    def asked_for(self, stage: str) -> dict[str, Any]:
+        """What the user, not a YAML file of ours, gave for one teacher: its model and its own settings."""
+        prefixes = _teacher_prefixes(stage)
+        given = self.external_config_dict
+        found = {
+            key.removeprefix(prefix): value
+            for prefix in prefixes
+            for key, value in given.items()
+            if key.startswith(prefix) and key.removeprefix(prefix) not in _WITHOUT_EFFECT
+        }
+        if isinstance(given.get("teacher"), str) and "," not in given["teacher"]:
+            found["model"] = given["teacher"]
+        return found
+
     def fingerprint(self, *parts: str) -> str:
         """A short digest of our version, of every value that can change a number of this run, and of ``parts``."""
         values = {key: value for key, value in self.final_config_dict.items() if key not in _WITHOUT_EFFECT}
         text = json.dumps([__version__, plain_values(values), parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _teacher_prefixes(stage: str) -> list[str]:
+    """``teacher_`` is for all teachers, ``teacher2_`` for the second alone."""
+    return ["teacher_", f"teacher{stage.removeprefix('teacher') or 1}_"]
 
 
 def _keys_of_distiller(model: type) -> frozenset[str]:

@@ -119,7 +119,8 @@ def keep_scores(
     with ranks():
         data = _open_data(config)
         check_list_lengths(config, data)
-        teacher = teach("teacher", config, make_loaders(config, data), "scores")
+        asked_for = {"model": config.model, **given.asked_for("teacher")}
+        teacher = teach("teacher", config, make_loaders(config, data), "scores", asked_for)
     write_report([teacher.record], config)
     return teacher.knowledge
 
@@ -179,9 +180,10 @@ def train(config: KDConfig, configs: Mapping[str, KDConfig], loaders_of: Any) ->
     if "model" in configs:
         return [train_stage("model", config, loaders_of(config)).record]
     distiller_class = config.model_class.distiller_class
-    names = [stage for stage in configs if stage != "student"]
     teachers = [
-        teach(stage, configs[stage], loaders_of(configs[stage]), distiller_class.learns_from) for stage in names
+        teach(stage, configs[stage], loaders_of(configs[stage]), distiller_class.learns_from, config.asked_for(stage))
+        for stage in configs
+        if stage != "student"
     ]
     of_teachers = [teacher.digest for teacher in teachers]
     from_teacher = config["init"] == "teacher"

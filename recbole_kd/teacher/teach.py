@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
@@ -50,7 +51,13 @@ class Taught:
         return scorer_of(self.knowledge).embeddings()
 
 
-def teach(stage: str, config: KDConfig, loaders: Loaders, learns_from: Literal["scores", "model"]) -> Taught:
+def teach(
+    stage: str,
+    config: KDConfig,
+    loaders: Loaders,
+    learns_from: Literal["scores", "model"],
+    asked_for: Mapping[str, Any] | None = None,
+) -> Taught:
     """Return the teacher of one stage, from the cheapest source that there is: a cache, a checkpoint, training.
 
     Args:
@@ -58,6 +65,7 @@ def teach(stage: str, config: KDConfig, loaders: Loaders, learns_from: Literal["
         config: of this stage.
         loaders: of this stage.
         learns_from: what the distiller asks for.
+        asked_for: values of ``config`` that the user gave for this teacher; a cache must have been made with them.
 
     Raises:
         UserError: the cache or the checkpoint is of other data, or cannot be read.
@@ -73,6 +81,7 @@ def teach(stage: str, config: KDConfig, loaders: Loaders, learns_from: Literal["
     if folder and (folder / MANIFEST).is_file():
         cache = TeacherCache.open(folder)
         cache.check(identity)
+        _check_asked(cache, asked_for or {})
         getLogger().info(f"{stage}: scores of {cache.identity['teacher']} taken from {folder}")
         return Taught(StageRecord(**{**cache.record, "name": stage}), cache.to(config["device"]), cache.digest)
     trained = first_then_others(lambda: train_stage(stage, config, loaders))
@@ -94,6 +103,16 @@ def teach(stage: str, config: KDConfig, loaders: Loaders, learns_from: Literal["
         show_progress=config["show_progress"],
     )
     return Taught(trained.record, cache.to(config["device"]), cache.digest)
+
+
+def _check_asked(cache: TeacherCache, asked_for: Mapping[str, Any]) -> None:
+    theirs = {**cache.identity["config"], "model": cache.identity["teacher"]}
+    for key, value in asked_for.items():
+        if theirs.get(key, value) != value:
+            raise UserError(
+                f"the teacher cache {cache.folder} was made with {key}={theirs[key]}, and {key}={value} is asked for; "
+                "leave it out, or give another --cache_dir"
+            )
 
 
 def weights_digest(model: AbstractRecommender) -> str:
