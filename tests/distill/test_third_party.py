@@ -1,0 +1,59 @@
+"""The distiller that the README shows works as another package's would."""
+
+import re
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from recbole_kd.distill import registry
+from recbole_kd.errors import UserError
+from recbole_kd.method import method_of
+from recbole_kd.pipeline import run
+from tests.distill.contract import QUIET
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+@pytest.fixture
+def shown(tmp_path, monkeypatch):
+    """The README's example as a module of its own."""
+    code = next(block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "(Distiller)" in block)
+    assert len(code.splitlines()) < 30
+    (tmp_path / "top_items.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def offer(monkeypatch, value: str) -> None:
+    entry = EntryPoint("TopItems", value, registry.GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == registry.GROUP else [])
+    method_of.cache_clear()
+
+
+def test_found_by_its_entry_point(checkerboard, shown, monkeypatch):
+    offer(monkeypatch, "top_items:TopItems")
+    values = {**QUIET, "epochs": 3, "teacher": "LightGCN", "student": "BPR", "top_items_k": 4}
+    result = run("TopItems", checkerboard, config_dict=values)
+    assert result.stages[-1].history[0]["losses"].keys() == {"base", "top_items"}
+    with pytest.raises(UserError, match="top_items_k=0 is not valid"):
+        run("TopItems", checkerboard, config_dict={**values, "top_items_k": 0})
+    with pytest.raises(UserError, match="TopItems needs a teacher and a student"):
+        run("TopItems", checkerboard, config_dict=QUIET)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("absent:TopItems", "cannot be loaded"), ("math:pi", "is no subclass of")]
+)
+def test_a_broken_one_is_one_sentence(checkerboard, monkeypatch, value, message):
+    offer(monkeypatch, value)
+    with pytest.raises(UserError, match=message):
+        run("TopItems", checkerboard, config_dict=QUIET)
+
+
+def test_registered_in_this_process(checkerboard, shown, monkeypatch):
+    from top_items import TopItems
+
+    monkeypatch.setattr(registry, "_registered", {})
+    registry.register_distiller("Mine", TopItems)
+    values = {**QUIET, "epochs": 1, "teacher": "BPR", "student": "LightGCN"}
+    assert run("Mine", checkerboard, config_dict=values).model == "Mine"
