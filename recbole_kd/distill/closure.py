@@ -102,7 +102,8 @@ def _draw_by_rejection(
     # place c of a row holds the score that an item with c_j >= c must exceed; what may not be drawn exceeds none
     thresholds = torch.cat([torch.full_like(missed_scores[:, :1], -torch.inf), missed_scores], dim=1)
     width = thresholds.shape[1]
-    eligible = scores.scatter(1, missed, -torch.inf)
+    before = scores.gather(1, missed)
+    eligible = scores.scatter_(1, missed, -torch.inf)  # restored below: a copy would take as long as the draw
     drawn = torch.zeros(n_rows, count, dtype=torch.int64, device=scores.device)
     rows, proposals = torch.arange(n_rows, device=scores.device).unsqueeze(1), 2 * count
     for _ in range(_MAX_ROUNDS):
@@ -117,6 +118,7 @@ def _draw_by_rejection(
             break
         rate = max(float(kept.float().mean()), 1e-3)
         proposals = int(min(max(count / rate, count), _MOST_PROPOSALS * count))
+    scores.scatter_(1, missed, before)
     return drawn
 
 

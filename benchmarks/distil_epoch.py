@@ -1,0 +1,89 @@
+"""A training epoch of a student with distillation against the same student alone, in one process; one JSON line.
+
+    python benchmarks/distil_epoch.py --dataset=citeulike --cache_dir=FOLDER [--model=RCEKD] [--student=BPR] [--epochs=5]
+        [--any_key=value]
+
+The teacher's scores come from a folder that ``recbole-kd teach`` wrote, so that neither its training nor its loading is
+in the figures. Epochs of the two take turns; what is renewed once an epoch is counted, validation is not. ``ratio``
+(required of RCE-KD on CiteULike: at most 1.3) is of the medians. Peak memory is each student's own, in a process of its
+own: ``--only=alone`` or ``--only=distilled`` runs one and prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import time
+from statistics import median
+
+import torch
+from recbole.utils import init_seed
+from tqdm import trange
+
+from recbole_kd.config import KDConfig
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.loaders import make_loaders
+from recbole_kd.errors import UserError
+from recbole_kd.pipeline import stage_configs
+from recbole_kd.stages import _repeatable, _trainer
+from recbole_kd.teacher.cache import TeacherCache
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="RCEKD")
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--cache_dir", required=True)
+    parser.add_argument("--epochs", type=int, default=5, help="timed epochs of each (default 5)")
+    parser.add_argument("--warm_up", type=int, default=10, help="epochs before, so that the student has learnt (10)")
+    parser.add_argument("--only", choices=("alone", "distilled"))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="PyTorch's CPU threads")
+    arguments, further = parser.parse_known_args()
+    torch.set_num_threads(arguments.threads)
+    words = [*further, "--use_gpu=False", "--state=error", "--show_progress=False"]
+    config = KDConfig(arguments.model, arguments.dataset, arguments=words)
+    student = stage_configs(config)["student"]
+    loaders = make_loaders(student, MultiModalDataset(student))
+    train = loaders.train._dataset
+    before = _peak_megabytes()
+    trainers = {}
+    for name in ("alone", "distilled"):
+        if arguments.only in (None, name):
+            init_seed(config["seed"], True)
+            model = student.model_class(student, train)
+            distiller = None
+            if name == "distilled":
+                cache = TeacherCache.open(arguments.cache_dir)
+                distiller = config.model_class.distiller_class(config, train, [cache])
+            trainers[name] = _trainer(student, model, distiller)
+    seconds: dict[str, list[float]] = {name: [] for name in trainers}
+    for epoch in trange(arguments.warm_up + arguments.epochs, desc="epochs of each", disable=None):
+        for name, trainer in trainers.items():
+            with _repeatable(True):
+                start = time.perf_counter()
+                trainer._train_epoch(loaders.train, epoch)
+                seconds[name].append(time.perf_counter() - start)
+    found = {f"{name}_seconds": round(median(times[arguments.warm_up :]), 3) for name, times in seconds.items()}
+    if arguments.only:
+        found["peak_megabytes"] = round(_peak_megabytes())
+        found["before_megabytes"] = round(before)
+    else:
+        found["ratio"] = round(found["distilled_seconds"] / found["alone_seconds"], 2)
+    what = {"benchmark": "distil_epoch", "model": arguments.model, "student": student.model}
+    keys = ("train_batch_size", "kd_topk", "kd_samples", "kd_users", "kd_renew")
+    what |= {key: config[key] for key in keys if config[key] is not None}
+    print(json.dumps({**what, "dataset": arguments.dataset, "threads": arguments.threads, **found}))
+    return 0
+
+
+def _peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"distil_epoch.py: {error}")
