@@ -1,7 +1,7 @@
 """A training epoch of a student with distillation against the same student alone, in one process; one JSON line.
 
-    python benchmarks/distil_epoch.py --dataset=citeulike --cache_dir=FOLDER [--model=RCEKD] [--student=BPR] [--epochs=5]
-        [--any_key=value]
+    python benchmarks/distil_epoch.py --dataset=citeulike --cache_dir=FOLDER [--model=RCEKD] [--student=BPR]
+        [--epochs=5] [--any_key=value]
 
 The teacher's scores come from a folder that ``recbole-kd teach`` wrote, so that neither its training nor its loading is
 in the figures. Epochs of the two take turns; what is renewed once an epoch is counted, validation is not. ``ratio``

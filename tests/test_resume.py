@@ -159,6 +159,13 @@ class TestKilledAndRunAgain:
         self.kill_in(monkeypatch, 3, "PromptMM", KDTrainer if of_student else SafeTrainerMixin, baseline=True, **values)
         assert outcome(run("PromptMM", baseline=True, **values)) == expected
 
+    @pytest.mark.parametrize("values", [{}, {"kd_renew": 2}, {"kd_users": 5, "student": "NeuMF"}])
+    def test_a_distiller_that_draws_and_keeps_sets(self, checkerboard, monkeypatch, values):
+        values = {"kd_topk": 4, "kd_samples": 3, **values}
+        expected = undisturbed("RCEKD", **values)
+        self.kill_in(monkeypatch, 3, "RCEKD", KDTrainer, **values)
+        assert outcome(run("RCEKD", **values)) == expected
+
     @pytest.mark.parametrize(
         "values",
         [

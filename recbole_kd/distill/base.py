@@ -60,11 +60,11 @@ class Distiller(nn.Module):
             UserError: one sentence.
         """
 
-    def get_extra_state(self) -> Tensor:
+    def get_extra_state(self) -> Any:
         """The generator's state, for ``state_dict``."""
         return self.generator.get_state()
 
-    def set_extra_state(self, state: Tensor) -> None:
+    def set_extra_state(self, state: Any) -> None:
         """Put the generator where it was."""
         self.generator.set_state(state.cpu())
 

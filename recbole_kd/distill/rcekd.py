@@ -81,6 +81,16 @@ class RCEKDDistiller(Distiller):
         self._sets: _Sets | None = None
         self._epoch = 0
 
+    def get_extra_state(self) -> dict[str, Any]:
+        """The generator's state, and the sets where they last longer than an epoch."""
+        sets = self._sets if self.settings.kd_renew > 1 else None
+        return {"generator": super().get_extra_state(), "sets": sets and list(sets)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on with the numbers and the sets of the run that was cut off."""
+        super().set_extra_state(state["generator"])
+        self._sets = state["sets"] and _Sets(*state["sets"])
+
     @torch.no_grad()
     def begin_epoch(self, student: Scorer, epoch: int) -> None:
         """Renew Q^S, A2, R and the overlaps from the student's scores, block by block of users."""

@@ -54,7 +54,7 @@ def build_cache(
     dtype: str | None = None,
     mask_train_positives: bool = True,
     shard_users: int = 4096,
-    block_scores: int = 2**22,
+    block_scores: int = 2**21,
     show_progress: bool = False,
 ) -> TeacherCache:
     """Write a teacher's scores, or finish what an interrupted call with the same arguments has begun.

@@ -5,8 +5,10 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import torch
 
 from recbole_kd.distill import registry
+from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
 from recbole_kd.method import method_of
 from recbole_kd.pipeline import run
@@ -18,7 +20,9 @@ README = Path(__file__).resolve().parents[2] / "README.md"
 @pytest.fixture
 def shown(tmp_path, monkeypatch):
     """The README's example as a module of its own."""
-    code = next(block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "(Distiller)" in block)
+    code = next(
+        block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "(Distiller)" in block
+    )
     assert len(code.splitlines()) < 30
     (tmp_path / "top_items.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
@@ -57,3 +61,24 @@ def test_registered_in_this_process(checkerboard, shown, monkeypatch):
     registry.register_distiller("Mine", TopItems)
     values = {**QUIET, "epochs": 1, "teacher": "BPR", "student": "LightGCN"}
     assert run("Mine", checkerboard, config_dict=values).model == "Mine"
+
+
+class Several(Distiller):
+    """Pulls the student's scores of its batch towards the mean of its teachers'."""
+
+    several_teachers = True
+
+    def forward(self, student, batch):
+        users, items = batch["user_id"], batch["item_id"].unsqueeze(1)
+        wanted = torch.stack([teacher.scores(users, items) for teacher in self.teachers]).mean(dim=0)
+        return {"several": (student.score(users, items) - wanted).square().mean()}
+
+
+def test_several_teachers(checkerboard, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {"Several": Several})
+    values = {**QUIET, "epochs": 1, "teacher": "BPR,LightGCN,BPR", "student": "BPR", "teacher_embedding_size": 4}
+    result = run("Several", checkerboard, config_dict={**values, "teacher2_embedding_size": 8, "teacher3_seed": 7})
+    assert [stage.name for stage in result.stages] == ["teacher", "teacher2", "teacher3", "student"]
+    assert [stage.model for stage in result.stages] == ["BPR", "LightGCN", "BPR", "BPR"]
+    assert [stage.parameters for stage in result.stages[:3]] == [66 * 4, 66 * 8, 66 * 4]
+    assert result.stages[0].valid != result.stages[2].valid

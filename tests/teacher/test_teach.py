@@ -79,7 +79,7 @@ def test_a_flipped_byte_stops_a_run(taught):
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
-    with pytest.raises(UserError, match="items.npy"):
+    with pytest.raises(UserError, match=r"items\.npy"):
         run("RCEKD", taught, config_dict={**STUDENT, "cache_dir": "taught"})
 
 
