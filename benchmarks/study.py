@@ -4,7 +4,8 @@
         [--variant "vanilla CE: --kd_variant=no_student"] [--variant ...] [--any_key=value]
 
 Every seed and variant is one ordinary run with ``baseline: true``; its result is FOLDER/NAME-<variant>-<seed>.json, and
-finished stages are taken from checkpoint_dir, so that teacher and student alone are trained once a seed. The table
+finished stages are taken from checkpoint_dir, so that teacher and student alone are trained once a seed. ``{seed}`` in
+a value is the seed, for ``--teacher_checkpoint=teachers/{seed}.pth``. The table
 (Markdown, also printed) is made from those runs alone. The first distilled student is the method as configured; without
 ``--variant`` there is no other.
 """
@@ -52,7 +53,11 @@ def main() -> int:
             result = run(
                 arguments.model,
                 arguments.dataset,
-                arguments=[f"--seed={seed}", "--baseline=true", *shared, *words],
+                arguments=[
+                    f"--seed={seed}",
+                    "--baseline=true",
+                    *(w.replace("{seed}", str(seed)) for w in shared + words),
+                ],
             )
             file = f"{name}-{re.sub(r'[^A-Za-z0-9]+', '-', label)}-{seed}.json"
             result.write(str(arguments.out / file))
