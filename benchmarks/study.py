@@ -5,9 +5,8 @@
 
 Every seed and variant is one ordinary run with ``baseline: true``; its result is FOLDER/NAME-<variant>-<seed>.json, and
 finished stages are taken from checkpoint_dir, so that teacher and student alone are trained once a seed. ``{seed}`` in
-a value is the seed, for ``--teacher_checkpoint=teachers/{seed}.pth``. The table
-(Markdown, also printed) is made from those runs alone. The first distilled student is the method as configured; without
-``--variant`` there is no other.
+a value is the seed, for ``--teacher_checkpoint=teachers/{seed}.pth``. The table (Markdown, also printed) is made from
+those runs alone. The first distilled student is the method as configured; without ``--variant`` there is no other.
 """
 
 from __future__ import annotations
