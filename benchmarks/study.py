@@ -1,12 +1,14 @@
 """A teacher, the student alone and distilled students over several seeds, with paired tests on per-user NDCG@20.
 
     python benchmarks/study.py --model=RCEKD --dataset=citeulike --seeds=5 --out=FOLDER [--name=NAME]
-        [--variant "vanilla CE: --kd_variant=no_student"] [--variant ...] [--any_key=value]
+        [--variant "vanilla CE: --kd_variant=no_student"] [--variant ...] [--alone "BPR --key=value ..."]
+        [--any_key=value]
 
 Every seed and variant is one ordinary run with ``baseline: true``; its result is FOLDER/NAME-<variant>-<seed>.json, and
 finished stages are taken from checkpoint_dir, so that teacher and student alone are trained once a seed. ``{seed}`` in
 a value is the seed, for ``--teacher_checkpoint=teachers/{seed}.pth``. The table (Markdown, also printed) is made from
-those runs alone. The first distilled student is the method as configured; without ``--variant`` there is no other.
+those runs alone. The first distilled student is the method as configured; without ``--variant`` there is no other. The
+student alone has the settings of the distilled one; ``--alone`` trains a plain model with those of its own instead.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ def main() -> int:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--seeds", type=int, default=5, help="runs with seeds 2020, 2021, … (default 5)")
     parser.add_argument("--variant", action="append", default=[], metavar="'LABEL: --key=value …'")
+    parser.add_argument("--alone", metavar="'MODEL --key=value …'")
     parser.add_argument("--name", help="of the files in --out (default: <model>-<dataset>)")
     parser.add_argument("--out", type=Path, default=Path("runs"))
     arguments, further = parser.parse_known_args()
@@ -45,26 +48,25 @@ def main() -> int:
         label, _, words = variant.partition(":")
         variants[label.strip()] = shlex.split(words)
     found: dict[str, list[dict]] = defaultdict(list)
+    alone = shlex.split(arguments.alone or "")
     for seed in range(2020, 2020 + arguments.seeds):
         for label, words in variants.items():
             own = {word.partition("=")[0] for word in words}
-            shared = [word for word in further if word.partition("=")[0] not in own]
+            words = [*(word for word in further if word.partition("=")[0] not in own), *words]
+            words += [f"--seed={seed}", f"--baseline={not alone}"]
             result = run(
-                arguments.model,
-                arguments.dataset,
-                arguments=[
-                    f"--seed={seed}",
-                    "--baseline=true",
-                    *(w.replace("{seed}", str(seed)) for w in shared + words),
-                ],
+                arguments.model, arguments.dataset, arguments=[word.replace("{seed}", str(seed)) for word in words]
             )
-            file = f"{name}-{re.sub(r'[^A-Za-z0-9]+', '-', label)}-{seed}.json"
-            result.write(str(arguments.out / file))
+            result.write(str(arguments.out / f"{name}-{re.sub(r'[^A-Za-z0-9]+', '-', label)}-{seed}.json"))
             names = {"teacher": TEACHER, "baseline": ALONE, "student": label}
             for stage in result.stages:
                 row = names.get(stage.name, stage.name)
                 if len(found[row]) <= seed - 2020:
                     found[row].append(summary(stage))
+        if alone:
+            result = run(alone[0], arguments.dataset, arguments=[*alone[1:], f"--seed={seed}"])
+            result.write(str(arguments.out / f"{name}-alone-{seed}.json"))
+            found[ALONE].append(summary(result.stages[0]))
     text = f"{name}, {arguments.seeds} seed{'s' * (arguments.seeds > 1)}\n\n{table(found)}\n\n"
     text += "".join(comparison(found, label, other) for label, other in pairs(list(variants)))
     with replacing(arguments.out / f"{name}.md", "w") as stream:
@@ -88,7 +90,8 @@ def summary(stage) -> dict:
 def table(found: dict[str, list[dict]]) -> str:
     rows = []
     gap = mean(found, TEACHER) - mean(found, ALONE)
-    for name, runs in found.items():
+    for name in sorted(found, key=lambda name: (name != TEACHER, name != ALONE)):
+        runs = found[name]
         values = {key: np.array([one[key] for one in runs]) for key in ("recall", "ndcg", "valid", "seconds", "epochs")}
         closed = "" if name in (TEACHER, ALONE) else f"{(mean(found, name) - mean(found, ALONE)) / gap:.0%}"
         rows.append([name, *(spread(values[key]) for key in ("recall", "ndcg")), closed, spread(values["valid"])])

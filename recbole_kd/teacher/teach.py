@@ -92,7 +92,7 @@ def teach(
     }
     users, items = (dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
     cache = build_cache(
-        folder or stage_path(config, stage, trained.fingerprint).with_suffix(".cache"),
+        folder or _own_folder(config, stage_path(config, stage, trained.fingerprint)),
         scorer_of(trained.model),
         interaction_matrix(users, items, dataset.user_num, dataset.item_num),
         identity,
@@ -103,6 +103,13 @@ def teach(
         show_progress=config["show_progress"],
     )
     return Taught(trained.record, cache.to(config["device"]), cache.digest)
+
+
+def _own_folder(config: KDConfig, checkpoint: Path) -> Path:
+    """Beside the checkpoint, one folder for each way to keep its scores."""
+    kind = f"top{config['cache_topk']}" + f"-{config['cache_dtype']}" * bool(config["cache_dtype"])
+    kind += "-unmasked" * (not config["mask_train_positives"])
+    return checkpoint.with_name(f"{checkpoint.stem}-{kind}.cache")
 
 
 def _check_asked(cache: TeacherCache, asked_for: Mapping[str, Any]) -> None:

@@ -42,6 +42,14 @@ def test_a_run_leaves_a_folder_that_another_run_takes(checkerboard):
     assert first.stages[-1].history[-1]["losses"] == again.stages[-1].history[-1]["losses"]
 
 
+def test_another_way_to_keep_the_scores_is_another_folder(checkerboard):
+    values = {**STUDENT, "teacher_embedding_size": 8}
+    for further in ({}, {"cache_topk": 10}, {"cache_dtype": "float16"}, {"mask_train_positives": False}):
+        run("RCEKD", checkerboard, config_dict={**values, **further})
+    kinds = sorted(path.name.rpartition("-top")[2] for path in Path("saved").glob("*.cache"))
+    assert kinds == ["10.cache", "500-float16.cache", "500-unmasked.cache", "500.cache"]
+
+
 @pytest.fixture
 def drawn(checkerboard):
     """The same interactions in one file, which RecBole splits by its seed, and one user of fewer."""
