@@ -5,7 +5,7 @@
 
 The teacher's scores come from a folder that ``recbole-kd teach`` wrote, so that neither its training nor its loading is
 in the figures. Epochs of the two take turns; what is renewed between epochs is counted, validation is not. ``ratio``
-(required of RCE-KD on CiteULike: at most 1.3) is of the means, so let ``--epochs`` be a multiple of ``--kd_renew``. Peak
+(required of RCE-KD on CiteULike: at most 1.3) is of the means, so let ``--epochs`` be a multiple of ``kd_renew``. Peak
 memory is each student's own, in a process of its own: ``--only=alone`` or ``--only=distilled`` runs one and prints it.
 """
 
