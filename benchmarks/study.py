@@ -114,9 +114,8 @@ def comparison(found: dict[str, list[dict]], name: str, other: str) -> str:
     if any(one is None for one in (*values, *reference)):
         return f"{text}\n\n"
     test = paired_test(np.array(values), np.array(reference))
-    return (
-        f"{text}, paired over {len(values[0])} users t p = {test['t_p']:.2g}, Wilcoxon p = {test['wilcoxon_p']:.2g}\n\n"
-    )
+    t, wilcoxon = (f"= {test[key]:.2g}" if test[key] else "< 1e-300" for key in ("t_p", "wilcoxon_p"))
+    return f"{text}, paired over {len(values[0])} users t p {t}, Wilcoxon p {wilcoxon}\n\n"
 
 
 def mean(found: dict[str, list[dict]], name: str) -> float:
