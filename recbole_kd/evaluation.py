@@ -26,7 +26,7 @@ def per_user_metrics(hits: Tensor, k: int) -> dict[str, Tensor]:
     Returns:
         ``{"recall@k": float32 (n_users,), "ndcg@k": float32 (n_users,)}``.
     """
-    discounts = 1 / torch.log2(torch.arange(2, k + 2))
+    discounts = 1 / torch.log2(torch.arange(2, k + 2, device=hits.device))
     listed, count = hits[:, :k].float(), hits[:, -1]
     ideal = discounts.cumsum(0)[count.clamp_max(k) - 1]
     return {f"recall@{k}": listed.sum(dim=1) / count, f"ndcg@{k}": (listed @ discounts) / ideal}

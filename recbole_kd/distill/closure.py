@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recbole_kd.evaluation import per_user_metrics
+
 _MAX_ROUNDS = 8  # of proposals; the few rows that then still lack items draw from all their weights
 _MOST_PROPOSALS = 64  # in a round, for each item wanted
 
@@ -163,7 +165,6 @@ def ndcg(scores: Tensor, row: Tensor, item: Tensor, k: int) -> Tensor:
     relevant = torch.zeros_like(scores, dtype=torch.bool)
     relevant[row, item] = True
     k = min(k, scores.shape[1])
-    hits = relevant.gather(1, scores.topk(k, dim=1).indices).float()
-    discounts = 1 / torch.log2(torch.arange(2, k + 2, device=scores.device))
-    ideal = discounts.cumsum(0)[relevant.sum(dim=1).clamp(1, k) - 1]
-    return hits @ discounts / ideal
+    hits = relevant.gather(1, scores.topk(k, dim=1).indices)
+    count = relevant.sum(dim=1, keepdim=True).clamp_min(1)
+    return per_user_metrics(torch.cat([hits.long(), count], dim=1), k)[f"ndcg@{k}"]
