@@ -43,6 +43,9 @@ class Ragged:
         wanted = index.cpu()
         lengths = self._lengths[wanted]
         place = torch.arange(len(wanted)).repeat_interleave(lengths)
+        if len(wanted) and bool((wanted.diff() == 1).all()):  # one row after the other: so are their entries
+            start = int(self._starts[wanted[0]])
+            return place.to(index.device), self._values[start : start + len(place)].to(index.device)
         first = self._starts[wanted] - (lengths.cumsum(0) - lengths)
         entries = torch.arange(len(place)) + first[place]
         return place.to(index.device), self._values[entries].to(index.device)
