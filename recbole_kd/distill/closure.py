@@ -8,7 +8,8 @@ from torch import Tensor
 from recbole_kd.evaluation import per_user_metrics
 
 _MAX_ROUNDS = 8  # of proposals; the few rows that then still lack items draw from all their weights
-_MOST_PROPOSALS = 64  # in a round, for each item wanted
+_FIRST_PROPOSALS = 16  # in the first round, for each item wanted
+_MOST_PROPOSALS = 64  # in a later one
 
 
 def contains(rows: Tensor, queries: Tensor) -> Tensor:
@@ -107,7 +108,7 @@ def _draw_by_rejection(
     before = scores.gather(1, missed)
     eligible = scores.scatter_(1, missed, -torch.inf)  # restored below: a copy would take as long as the draw
     drawn = torch.zeros(n_rows, count, dtype=torch.int64, device=scores.device)
-    rows, proposals = torch.arange(n_rows, device=scores.device).unsqueeze(1), 2 * count
+    rows, proposals = torch.arange(n_rows, device=scores.device).unsqueeze(1), _FIRST_PROPOSALS * count
     for _ in range(_MAX_ROUNDS):
         items = torch.randint(1, n_items, (len(rows), proposals), generator=generator).to(scores.device)
         luck = torch.rand(items.shape, generator=generator).to(scores.device)

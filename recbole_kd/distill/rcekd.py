@@ -38,6 +38,7 @@ class RCEKDSettings(GammaSettings):
     kd_count_cap: Count
     kd_overlap: Literal["teacher", "sampled"]
     kd_users: CountOrZero
+    kd_every: Count
     kd_renew: Count
     kd_diagnostics: bool
     mask_train_positives: bool
@@ -79,7 +80,7 @@ class RCEKDDistiller(Distiller):
             best, scores = teachers[0].topk(self._users, self._topk)
             self._of_teacher[self._users], self._teacher_scores[self._users] = best, scores.masked_fill(best == 0, 0)
         self._sets: _Sets | None = None
-        self._epoch = 0
+        self._epoch = self._step = 0
 
     def get_extra_state(self) -> dict[str, Any]:
         """The generator's state, and the sets where they last longer than an epoch."""
@@ -94,7 +95,7 @@ class RCEKDDistiller(Distiller):
     @torch.no_grad()
     def begin_epoch(self, student: Scorer, epoch: int) -> None:
         """Renew Q^S, A2, R and the overlaps from the student's scores, block by block of users."""
-        self._epoch, settings = epoch, self.settings
+        self._epoch, self._step, settings = epoch, 0, self.settings
         self.diagnostics = {}
         if not settings.kd_weight or settings.kd_variant == "full_ce":
             return
@@ -114,17 +115,24 @@ class RCEKDDistiller(Distiller):
         self.diagnostics = {name: torch.cat(parts).float().mean(dim=0).tolist() for name, parts in measured.items()}
 
     def forward(self, student: Scorer, batch: Interaction) -> dict[str, Tensor]:
-        """Return ``{"rce"}`` times its weight, or nothing if that is zero."""
+        """Return ``{"rce"}`` times its weight, or nothing if that is zero.
+
+        With ``kd_every`` n it is 0 but at each n-th step of an epoch, where it weighs n times as much.
+        """
         settings = self.settings
         if not settings.kd_weight:
             return {}
+        self._step += 1
+        if self._step % settings.kd_every:
+            return {"rce": torch.zeros((), device=student.model.device)}
+        weight = settings.kd_weight * settings.kd_every
         users = self._some(batch[self.user_field].unique())
         if settings.kd_variant == "full_ce":
             losses = [
                 checkpoint(self._over_all_items, student, part, use_reentrant=False)
                 for part in users.split(self._block(student))
             ]
-            return {"rce": settings.kd_weight * torch.cat(losses).mean()}
+            return {"rce": weight * torch.cat(losses).mean()}
         assert self._sets is not None
         items, teacher, chosen, overlap = (part[users] for part in self._sets)
         halves = (part.tensor_split([self._topk], dim=1) for part in (student.score(users, items), teacher, chosen))
@@ -140,7 +148,7 @@ class RCEKDDistiller(Distiller):
             loss = rce_fusion(l1, l2, overlap, settings.kd_beta)
         else:
             loss = torch.lerp(l1, l2, gamma(settings, overlap, self._epoch))
-        return {"rce": settings.kd_weight * loss.mean()}
+        return {"rce": weight * loss.mean()}
 
     def _renew(self, student: Scorer, users: Tensor) -> tuple[_Sets, dict[str, Tensor]]:
         """The sets of a block of users, and what the log tells of them."""

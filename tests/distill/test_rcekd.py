@@ -113,6 +113,13 @@ class TestLoss:
         assert len(set(first.tolist())) == 5
         assert first.tolist() != second.tolist()
 
+    def test_every_nth_step_distils_with_n_fold_weight(self, checkerboard):
+        made = Made("RCEKD", checkerboard, **SMALL)
+        expected = made.distiller(made.trainer.scorer, made.batch)["rce"].item()
+        made = Made("RCEKD", checkerboard, **SMALL, kd_every=3)
+        values = [made.distiller(made.trainer.scorer, made.batch)["rce"].item() for _ in range(6)]
+        assert values == pytest.approx([0, 0, 3 * expected] * 2, rel=1e-5)
+
     def test_training_items_are_ranked_only_if_asked(self, checkerboard):
         for mask in (True, False):
             made = Made("RCEKD", checkerboard, **SMALL, mask_train_positives=mask)
