@@ -96,7 +96,7 @@ def table(found: dict[str, list[dict]]) -> str:
         closed = "" if name in (TEACHER, ALONE) else f"{(mean(found, name) - mean(found, ALONE)) / gap:.0%}"
         rows.append([name, *(spread(values[key]) for key in ("recall", "ndcg")), closed, spread(values["valid"])])
         rows[-1] += [
-            "–" if np.isnan(values["seconds"]).any() else f"{np.median(values['seconds']):.2f}",
+            "–" if None in values["seconds"] else f"{np.median(values['seconds']):.2f}",
             f"{values['epochs'].mean():.0f}",
         ]
     header = ["", "test R@20", "test N@20", "gap closed", "valid N@20", "s an epoch", "epochs"]

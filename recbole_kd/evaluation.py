@@ -53,15 +53,15 @@ def paired_test(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
 
 
 @torch.no_grad()
-def ranking_seconds(model: AbstractRecommender, loader: Any, k: int = 50, repeats: int = 5) -> float:
+def ranking_seconds(model: AbstractRecommender, loader: Any, k: int = 50, repeats: int = 5) -> float | None:
     """Seconds to turn a loaded model into top-``k`` lists for the loader's first batch of users.
 
     Everything between a checkpoint and a list is counted: the model's propagation and feature layers, the scores
-    of all items and the selection. Median of ``repeats``; nan for a model that cannot score all items at once.
+    of all items and the selection. Median of ``repeats``; None for a model that cannot score all items at once.
     """
     first = next(iter(islice(loader, 1)), None) if isinstance(loader, FullSortEvalDataLoader) else None
     if first is None:
-        return float("nan")
+        return None
     users = first[0].to(model.device)
     model.eval()
     seconds = []
@@ -73,7 +73,7 @@ def ranking_seconds(model: AbstractRecommender, loader: Any, k: int = 50, repeat
         try:
             scores = model.full_sort_predict(users).view(len(users), -1)
         except NotImplementedError:
-            return float("nan")
+            return None
         scores.topk(min(k, scores.shape[1])).values.sum().item()
         seconds.append(time.perf_counter() - start)
     return float(median(seconds))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import check_list_lengths, make_loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
-from recbole_kd.files import replacing
+from recbole_kd.files import write_json
 from recbole_kd.method import DistillationMethod, stage_models
 from recbole_kd.report import write_report
 from recbole_kd.settings import Settings
@@ -55,18 +53,7 @@ class Result:
             "stages": [stage.public() for stage in self.stages],
             "test": self.test,
         }
-        with replacing(path, "w") as stream:
-            json.dump(_without_nan(values), stream, indent=1, allow_nan=False)
-            stream.write("\n")
-
-
-def _without_nan(value: Any) -> Any:
-    """NaN and infinity are no JSON; ``null`` stands for them."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+        write_json(path, values)
 
 
 def run(

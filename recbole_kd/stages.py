@@ -34,12 +34,12 @@ class StageRecord:
     name: str
     model: str
     epochs: int
-    seconds_per_epoch: float
+    seconds_per_epoch: float | None
     valid: dict[str, float]
     test: dict[str, float]
     parameters: int
     inference_parameters: int
-    ranking_seconds: float
+    ranking_seconds: float | None
     history: list[dict[str, Any]] = field(default_factory=list)
     bytes: int = 0
     checkpoint: str = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -257,10 +256,10 @@ class SafeTrainerMixin:
         """The names of an epoch's loss terms, as many as ``losses`` has."""
         return tuple(f"loss_{n + 1}" for n in range(len(losses))) if isinstance(losses, tuple) else ("loss",)
 
-    def seconds_per_epoch(self) -> float:
-        """Median training seconds an epoch, the first left out where there are more."""
+    def seconds_per_epoch(self) -> float | None:
+        """Median training seconds an epoch, the first left out where there are more; None without any."""
         seconds = [entry["seconds"] for entry in self.history]
-        return float(median(seconds[1:] or seconds or [math.nan]))
+        return float(median(seconds[1:] or seconds)) if seconds else None
 
 
 class KDTrainer(SafeTrainerMixin, Trainer):

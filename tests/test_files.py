@@ -1,5 +1,6 @@
 """A file is whole or absent, whatever ends the process."""
 
+import json
 import os
 import signal
 import stat
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recbole_kd.files import replacing
+from recbole_kd.files import replacing, write_json
 from tests.processes import python
 
 
@@ -42,7 +43,7 @@ def test_a_kill_leaves_the_old_file(tmp_path):
     path.write_text("old")
     code = f"""
 import os, signal
-from recbole_kd.files import replacing
+from recbole_kd.files import replacing, write_json
 with replacing({str(path)!r}, "w") as stream:
     stream.write("half" * 100000)
     stream.flush()
@@ -82,3 +83,9 @@ def test_a_folder_that_may_not_be_written(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(PermissionError), replacing(tmp_path / "file"):
         pass
+
+
+def test_json_has_null_where_a_number_is_none(tmp_path):
+    write_json(tmp_path / "a.json", {"a": [float("nan"), 1.5], "b": {"c": float("inf")}})
+    text = (tmp_path / "a.json").read_text()
+    assert json.loads(text, parse_constant=pytest.fail) == {"a": [None, 1.5], "b": {"c": None}}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,12 +28,12 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
     """
     metrics = [name for name in _SHOWN if name in stages[-1].test][:4] or list(stages[-1].test)[:4]
     rows: list[list[str]] = [["model", *(stage.model for stage in stages)]]
-    rows += [[f"test {name}", *(_number(stage.test.get(name, math.nan), 4) for stage in stages)] for name in metrics]
+    rows += [[f"test {name}", *(_number(stage.test.get(name), 4) for stage in stages)] for name in metrics]
     rows += [
         ["trainable parameters", *(f"{stage.parameters:,}" for stage in stages)],
         ["values read at inference", *(f"{stage.inference_parameters:,}" for stage in stages)],
         ["checkpoint, MB", *(f"{stage.bytes / 1e6:.2f}" for stage in stages)],
-        ["checkpoint to top-50 lists, ms", *(_number(stage.ranking_seconds * 1e3, 1) for stage in stages)],
+        ["checkpoint to top-50 lists, ms", *(_number(stage.ranking_seconds, 1, 1e3) for stage in stages)],
         ["seconds an epoch", *(_number(stage.seconds_per_epoch, 2) for stage in stages)],
         ["epochs", *(str(stage.epochs) for stage in stages)],
     ]
@@ -42,5 +41,5 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
     return tabulate(rows, headers=header, tablefmt=style, disable_numparse=True, stralign="right")
 
 
-def _number(value: float, places: int) -> str:
-    return "–" if math.isnan(value) else f"{value:.{places}f}"
+def _number(value: float | None, places: int, times: float = 1) -> str:
+    return "–" if value is None else f"{value * times:.{places}f}"

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from recbole_kd.checkpoint import plain_values
 from recbole_kd.errors import UserError
-from recbole_kd.files import replacing
+from recbole_kd.files import replacing, write_json
 from recbole_kd.scorer import Scorer
 from recbole_kd.teacher.cache import TeacherCache, open_factors, pair_scores
 from recbole_kd.teacher.manifest import (
@@ -35,7 +35,6 @@ from recbole_kd.teacher.manifest import (
     scores_file,
     topk_file,
     write_header,
-    write_json,
 )
 
 _PART = re.compile(r"\.(manifest\.json|building\.json|(users|items|(scores|topk)-\d{5})\.npy)\.[0-9a-f]{8}\.part")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from recbole_kd.errors import UserError
-from recbole_kd.files import replacing
+from recbole_kd.files import write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -116,13 +116,6 @@ class Manifest:
         files = {name: entry.sha256 for name, entry in self.files.items()}
         text = json.dumps([asdict(self.layout), decisive(self.identity), files], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write plain values as JSON, whole or not at all."""
-    with replacing(path, "w") as stream:
-        json.dump(values, stream, indent=1, sort_keys=True)
-        stream.write("\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
