@@ -9,8 +9,16 @@ from recbole_kd.distill.registry import distiller_names
 from recbole_kd.errors import UserError, did_you_mean
 
 OWN_MODELS = {
+    "BM3": "recbole_kd.model.bm3",
+    "FREEDOM": "recbole_kd.model.freedom",
+    "GRCN": "recbole_kd.model.grcn",
+    "LATTICE": "recbole_kd.model.lattice",
     "LightGCN": "recbole_kd.model.lightgcn",
+    "MGCN": "recbole_kd.model.mgcn",
+    "MMGCN": "recbole_kd.model.mmgcn",
     "PromptMMTeacher": "recbole_kd.model.promptmm",
+    "SLMRec": "recbole_kd.model.slmrec",
+    "VBPR": "recbole_kd.model.vbpr",
 }
 
 

@@ -90,6 +90,7 @@ class RunSettings(Settings):
     modalities: str | list[str] | None
     missing_features: Literal["error", "mean", "zero"]
     feature_norm: Literal["standardise", "none"]
+    knn_features: Literal["standardised", "raw"]
     features_path: str | None
 
     def check_metrics(self) -> None:

@@ -12,6 +12,7 @@ from recbole.utils import FeatureSource, FeatureType
 
 from recbole_kd.data import ml100k
 from recbole_kd.data.features import MISSING_POLICIES, NORMS
+from recbole_kd.data.neighbours import Neighbours, cached_neighbours
 from recbole_kd.data.store import FeatureStore, Preloaded
 from recbole_kd.errors import UserError, did_you_mean
 
@@ -21,7 +22,8 @@ class MultiModalDataset(Dataset):
 
     Config keys, all optional: ``modalities`` (a list; default: all that are found), ``features_path`` (the folder
     that directly holds ``<dataset>.<modality>.npy``; default: ``data_path``), ``missing_features`` (``error``, ``mean``
-    or ``zero``), ``feature_norm`` (``standardise`` or ``none``). Items known only from the features never enter
+    or ``zero``), ``feature_norm`` (``standardise`` or ``none``), ``knn_features`` (``standardised``, which means as
+    ``feature_norm`` says, or ``raw``: what :meth:`neighbours` compares). Items known only from the features never enter
     ``item_num``. Without any modality this is RecBole's own data set.
 
     Args:
@@ -37,6 +39,7 @@ class MultiModalDataset(Dataset):
         self._splits: list[Dataset] | None = None
         self._missing_features = _choice(config, "missing_features", MISSING_POLICIES)
         self._feature_norm = _choice(config, "feature_norm", NORMS)
+        self._knn_features = _choice(config, "knn_features", ("standardised", "raw"))
         selected = _modality_list(config["modalities"])
         super().__init__(config)
         self._store = self._make_store(selected)
@@ -63,6 +66,15 @@ class MultiModalDataset(Dataset):
                 :func:`~recbole_kd.data.features.load_features`).
         """
         return self._store.get(modality)
+
+    def neighbours(self, modality: str, k: int) -> Neighbours:
+        """Return the ``k`` items nearest to each by one modality; found once and kept beside the features.
+
+        With ``knn_features: raw`` the features as they are on disk are compared, else those of :meth:`features`.
+        """
+        features = self._store.raw(modality) if self._knn_features == "raw" else self.features(modality)
+        folder = self._store.folder / ".neighbours"
+        return cached_neighbours(folder, f"{self.dataset_name}.{modality}", features, k, self.config["show_progress"])
 
     def build(self) -> list[Dataset]:
         """Split once: later calls return the same three data sets, so that several stages share one split.

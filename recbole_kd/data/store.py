@@ -93,11 +93,15 @@ class FeatureStore:
                     f"modality {modality!r} is not among the modalities of data set {self.name!r} "
                     f"({', '.join(self.modalities) or 'none'}){did_you_mean(modality, self.modalities)}"
                 )
-            self._tensors[modality] = torch.from_numpy(self._load(modality))
+            self._tensors[modality] = torch.from_numpy(self._load(modality, self.feature_norm))
         return self._tensors[modality]
 
-    def _load(self, modality: str) -> np.ndarray:
-        policies = (self.missing_features, self.feature_norm)
+    def raw(self, modality: str) -> torch.Tensor:
+        """Return :meth:`get` as if ``feature_norm`` were ``none``; read at each call."""
+        return torch.from_numpy(self._load(modality, "none")) if self.feature_norm != "none" else self.get(modality)
+
+    def _load(self, modality: str, feature_norm: str) -> np.ndarray:
+        policies = (self.missing_features, feature_norm)
         if modality not in self._preloaded:
             path, ids = self._find_files()[modality], item_ids_path(self.folder, self.name)
             return load_features(path, ids, self.item_tokens, modality, *policies)
