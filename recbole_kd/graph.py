@@ -64,6 +64,7 @@ def _csr_tensor(matrix: sp.spmatrix | sp.sparray) -> Tensor:
             torch.from_numpy(csr.indices.astype(np.int32)),
             torch.from_numpy(csr.data),
             size=csr.shape,
+            check_invariants=False,  # it is a SciPy matrix
         )
 
 
