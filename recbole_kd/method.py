@@ -57,8 +57,10 @@ def stage_models(config: KDConfig) -> dict[str, type]:
         UserError: no teacher or student is given, there are too many, or one cannot be it.
     """
     method: type[DistillationMethod] = config.model_class
-    names = _names(config["teacher"])
-    if not names or not config["student"]:
+    names, online = _names(config["teacher"]), method.distiller_class.learns_from == "itself"
+    if online and (names or config["init"] == "teacher"):
+        raise UserError(f"{config.model} makes its own teachers; leave out --teacher and --init=teacher")
+    if not (names or online) or not config["student"]:
         raise UserError(f"{config.model} needs a teacher and a student; add --teacher=MODEL --student=MODEL")
     if len(names) > 1 and not method.distiller_class.several_teachers:
         raise UserError(f"teacher: {config.model} learns from one teacher, but {', '.join(names)} are given; keep one")
@@ -67,7 +69,8 @@ def stage_models(config: KDConfig) -> dict[str, type]:
     for stage, model in models.items():
         if issubclass(model, DistillationMethod):
             raise UserError(f"{stage}: {model.__name__} is a distillation method, no single model; name its student")
-    method.distiller_class.check_models([models[stage] for stage in models if stage != "student"])
+    of_teachers = [model for stage, model in models.items() if stage != "student"]
+    method.distiller_class.check_models(of_teachers, models["student"])
     return models
 
 

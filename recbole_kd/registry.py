@@ -16,6 +16,7 @@ OWN_MODELS = {
     "LightGCN": "recbole_kd.model.lightgcn",
     "MGCN": "recbole_kd.model.mgcn",
     "MMGCN": "recbole_kd.model.mmgcn",
+    "MTS4MMStudent": "recbole_kd.model.mts4mm",
     "PromptMMTeacher": "recbole_kd.model.promptmm",
     "SLMRec": "recbole_kd.model.slmrec",
     "VBPR": "recbole_kd.model.vbpr",

@@ -24,13 +24,13 @@ class Distiller(nn.Module):
 
     Attributes:
         learns_from: ``"scores"``: a teacher is a :class:`~recbole_kd.teacher.cache.TeacherCache`, whatever its model;
-            ``"model"``: it is the trained model itself.
+            ``"model"``: it is the trained model itself; ``"itself"``: the distiller makes its own, which learn along.
         several_teachers: whether ``--teacher=A,B`` is welcome.
         diagnostics: what the log and the history tell of an epoch besides losses: numbers, or lists of them.
     """
 
     settings_class: ClassVar[type[Settings]] = Settings
-    learns_from: ClassVar[Literal["scores", "model"]] = "scores"
+    learns_from: ClassVar[Literal["scores", "model", "itself"]] = "scores"
     several_teachers: ClassVar[bool] = False
     teachers: Any
     generator: torch.Generator
@@ -53,8 +53,8 @@ class Distiller(nn.Module):
         self.diagnostics = {}
 
     @classmethod
-    def check_models(cls, teachers: Sequence[type]) -> None:
-        """Refuse teachers that this method cannot learn from, before data is read.
+    def check_models(cls, teachers: Sequence[type], student: type) -> None:
+        """Refuse models that this method cannot teach with, or cannot teach, before data is read.
 
         Raises:
             UserError: one sentence.

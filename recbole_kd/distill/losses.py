@@ -90,6 +90,33 @@ def set_cross_entropy(
     return -(teacher.softmax(dim=1) * log_q).sum(dim=1)
 
 
+def ensemble_kl(
+    student_logits: Tensor, teacher_logits: Tensor, temperature: float = 1.0, weights: Tensor | None = None
+) -> Tensor:
+    """``τ² KL( Σ_k w_k softmax(t^k/τ) ‖ softmax(s/τ) )``, a mean over rows (MTS²4MM, eqs. 23-25).
+
+    Args:
+        student_logits: (B, n).
+        teacher_logits: (K, B, n), K teachers' of the same items.
+        temperature: τ > 0, inside both softmaxes.
+        weights: (K,), of sum 1; None is the plain mean.
+    """
+    p = (teacher_logits / temperature).softmax(dim=2)
+    p = p.mean(dim=0) if weights is None else torch.einsum("k,kbn->bn", weights, p)
+    log_q = F.log_softmax(student_logits / temperature, dim=1)
+    return temperature**2 * (torch.xlogy(p, p) - p * log_q).sum(dim=1).mean()
+
+
+def direction_error(student: Tensor, teacher: Tensor) -> Tensor:
+    """``mean ‖norm(e^S) − norm(e^T)‖²`` (MTS²4MM, eq. 27): 0 for equal directions, 4 for opposite ones.
+
+    Args:
+        student: (B, d).
+        teacher: (B, d).
+    """
+    return (F.normalize(student, dim=1) - F.normalize(teacher, dim=1)).pow(2).sum(dim=1).mean()
+
+
 def rce_fusion(l1: Tensor, l2: Tensor, overlap: Tensor, beta: float) -> Tensor:
     """``(1 − γ) L1 + γ L2`` with ``γ = exp(−β · overlap)`` (RCE-KD), (B,).
 

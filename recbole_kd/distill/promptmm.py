@@ -81,7 +81,7 @@ class PromptMMDistiller(Distiller):
         self.projections = self._make_projections(config, teacher)
 
     @classmethod
-    def check_models(cls, teachers: Sequence[type]) -> None:
+    def check_models(cls, teachers: Sequence[type], student: type) -> None:
         """Only PromptMM's own teacher has prompts and modality views."""
         if not issubclass(teachers[0], PromptMMTeacher):
             raise UserError(

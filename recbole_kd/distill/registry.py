@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 GROUP = "recbole_kd.distillers"
 OWN_DISTILLERS = {
+    "MTS4MM": "recbole_kd.distill.mts4mm:MTS4MMDistiller",
     "PromptMM": "recbole_kd.distill.promptmm:PromptMMDistiller",
     "RCEKD": "recbole_kd.distill.rcekd:RCEKDDistiller",
 }

@@ -119,16 +119,19 @@ class SharedSpecific(nn.Module):
         self.query = (
             nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False)) if several else None
         )
-        self.gates = nn.ModuleList(nn.Linear(size, size) for _ in modalities if several and gated)
+        self.gates = nn.ModuleDict({name: nn.Linear(size, size) for name in modalities if several and gated})
 
-    def forward(self, views: Mapping[str, Tensor], guide: Tensor) -> Tensor:
-        """Join the modalities of ``views``, each (n, d), for nodes whose IDs are ``guide`` (n, d)."""
+    def forward(self, views: Mapping[str, Tensor], guide: Tensor | None) -> Tensor:
+        """Join ``views`` of all modalities or some, each (n, d), for nodes whose IDs are ``guide`` (n, d).
+
+        Without gates the guide is not read. A single view is passed on as it is.
+        """
         stacked = torch.stack(list(views.values()), dim=1)
-        if self.query is None:
+        if self.query is None or len(views) == 1:
             return stacked.squeeze(1)
         shared = (self.query(stacked).softmax(dim=1) * stacked).sum(dim=1, keepdim=True)
         specific = stacked - shared
         if self.gates:
-            specific = specific * torch.sigmoid(torch.stack([gate(guide) for gate in self.gates], dim=1))
+            specific = specific * torch.sigmoid(torch.stack([self.gates[name](guide) for name in views], dim=1))
         parts = torch.cat([shared, specific], dim=1)
         return parts.mean(dim=1) if self.pooling == "mean" else parts.sum(dim=1)

@@ -33,7 +33,7 @@ class TestMGCN(ModelContract):
         weights = torch.cat([model.fusion.query(side) for side in sides], dim=1).softmax(dim=1)
         common = weights[:, :1] * sides[0] + weights[:, 1:] * sides[1]
         parts = common
-        for gate, side in zip(model.fusion.gates, sides, strict=True):
+        for gate, side in zip(model.fusion.gates.values(), sides, strict=True):
             parts = parts + torch.sigmoid(gate(ids)) * (side - common)
         user, item = (ids + parts / 3).split([len(users), len(items)])
         torch.testing.assert_close(model.embeddings(), (user, item), rtol=1e-3, atol=1e-5)

@@ -1,0 +1,139 @@
+"""MTS²4MM: one teacher a view, trained together with the student that they teach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from recbole.data.interaction import Interaction
+from torch import Tensor, nn
+
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.distill.base import Distiller
+from recbole_kd.distill.losses import direction_error, ensemble_kl
+from recbole_kd.errors import UserError
+from recbole_kd.model.mts4mm import MTS4MMStudent
+from recbole_kd.model.multimodal import Batch, bpr
+from recbole_kd.model.views import Encoders, Pair
+from recbole_kd.scorer import Scorer
+from recbole_kd.settings import CountOrZero, NonNegative, Positive, Settings, Share
+
+
+class MTS4MMSettings(Settings):
+    """Hyperparameters of the distillation; ``properties/model/MTS4MM.yaml`` explains each."""
+
+    rank_weight: NonNegative
+    rank_temperature: Positive
+    rank_users: CountOrZero
+    emb_weight: NonNegative
+    ema: Share
+    teacher_weights: Literal["uniform", "learned"]
+
+
+class MTS4MMDistiller(Distiller):
+    """``L_rec^T + λ_rank L_rank + λ_emb L_emb`` (MTS²4MM, eq. 30), for a student of :class:`MTS4MMStudent`.
+
+    The teachers are encoders like the student's with parameters of their own. Each step trains them on their own views
+    and then moves them towards the student's by an exponential moving average. They are gone after training.
+    """
+
+    settings_class = MTS4MMSettings
+    learns_from = "itself"
+    teachers: Encoders
+
+    def __init__(self, config: Any, dataset: MultiModalDataset, teachers: Sequence[Any]) -> None:
+        super().__init__(config, dataset, teachers)
+        self.settings = MTS4MMSettings.read(config)
+        self.keys = dataset.uid_field, dataset.iid_field, config["NEG_PREFIX"] + dataset.iid_field
+        with torch.random.fork_rng(devices=[]):  # the student's own draws stay what they are without teachers
+            torch.manual_seed(config["seed"])
+            self.teachers = MTS4MMStudent(config.for_stage("student", MTS4MMStudent), dataset).encoders
+        learned = self.settings.teacher_weights == "learned"
+        self.log_weights = nn.Parameter(torch.zeros(self.n_teachers)) if learned else None
+        self._stepped = False
+
+    @classmethod
+    def check_models(cls, teachers: Sequence[type], student: type) -> None:
+        """The student's views are what is taught."""
+        if not issubclass(student, MTS4MMStudent):
+            raise UserError(
+                f"student: MTS4MM teaches MTS4MMStudent, not {student.__name__}; use --model=RCEKD for others"
+            )
+
+    @property
+    def n_teachers(self) -> int:
+        """One for each view."""
+        return len(self.teachers.views) + (self.teachers.user_embedding is not None)
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """The generator's state, and whether the student has moved since the last average."""
+        return {"generator": super().get_extra_state(), "stepped": self._stepped}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on with the numbers of the run that was cut off."""
+        super().set_extra_state(state["generator"])
+        self._stepped = state["stepped"]
+
+    def forward(self, student: Scorer, batch: Interaction) -> dict[str, Tensor]:
+        """Return ``{"teachers", "rank", "emb"}`` without those whose weight is zero; nothing if both are."""
+        settings = self.settings
+        if not settings.rank_weight and not settings.emb_weight:
+            return {}
+        if self._stepped:
+            self._average(student.model)
+        self._stepped = True
+        ids = Batch(*(batch[key] for key in self.keys))
+        taught: dict[str, Pair] = self.teachers()
+        losses = torch.stack([bpr(*pair, ids) for pair in taught.values()])
+        terms = {"teachers": losses.mean()}
+        if self.log_weights is not None:
+            terms["teachers"] = terms["teachers"] + self._ensemble_bpr(taught, ids)
+        views = student.model.forward()
+        candidates = torch.cat([ids.positive, ids.negative]).unique()
+        if settings.rank_weight:
+            users = self._some(ids.user.unique())
+            logits = F.embedding(users, views.user) @ F.embedding(candidates, views.item).T
+            terms["rank"] = settings.rank_weight * ensemble_kl(
+                logits, _scores(taught, users, candidates), settings.rank_temperature, self._weights()
+            )
+        if settings.emb_weight:
+            errors = [
+                direction_error(F.embedding(candidates, views.views[name][1]), items.detach()[candidates])
+                for name, (_, items) in taught.items()
+            ]
+            terms["emb"] = settings.emb_weight * torch.stack(errors).sum()
+        return terms
+
+    @torch.no_grad()
+    def _average(self, student: Any) -> None:
+        """``Θ_T ← μ Θ_T + (1 − μ) Θ_S``, after the optimiser's step (section 3.5)."""
+        for mine, theirs in zip(self.teachers.parameters(), student.encoders.parameters(), strict=True):
+            mine.lerp_(theirs, 1 - self.settings.ema)
+
+    def _weights(self) -> Tensor | None:
+        return None if self.log_weights is None else self.log_weights.detach().softmax(dim=0)
+
+    def _ensemble_bpr(self, taught: dict[str, Pair], ids: Batch) -> Tensor:
+        """What the weights of the teachers learn from: BPR of their weighted scores, which get no gradient."""
+        assert self.log_weights is not None
+        margins = [
+            (users.detach()[ids.user] * (items.detach()[ids.positive] - items.detach()[ids.negative])).sum(dim=1)
+            for users, items in taught.values()
+        ]
+        return -F.logsigmoid(self.log_weights.softmax(dim=0) @ torch.stack(margins)).mean()
+
+    def _some(self, users: Tensor) -> Tensor:
+        wanted = self.settings.rank_users
+        if not wanted or len(users) <= wanted:
+            return users
+        return users[torch.randperm(len(users), generator=self.generator)[:wanted].to(users.device)]
+
+
+@torch.no_grad()
+def _scores(taught: dict[str, Pair], users: Tensor, items: Tensor) -> Tensor:
+    """Every teacher's scores of the same users and items, (K, B, n), in one batched product."""
+    of_users = torch.stack([pair[0][users] for pair in taught.values()])
+    of_items = torch.stack([pair[1][items] for pair in taught.values()])
+    return torch.bmm(of_users, of_items.transpose(1, 2))

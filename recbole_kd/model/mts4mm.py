@@ -1,0 +1,118 @@
+"""MTS²4MM's student: an ID view and modality views, fused by what these share and what each has besides."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import torch
+from recbole.model.init import xavier_uniform_initialization
+from torch import Tensor
+
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.errors import UserError, did_you_mean
+from recbole_kd.graph import Graph, neighbour_matrix, normalise
+from recbole_kd.model.mgcn import contrast
+from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr, squared_norm
+from recbole_kd.model.views import ID, Encoders, Pair, SharedSpecific
+from recbole_kd.settings import Count, CountOrZero, NonNegative, Positive, Settings
+
+
+class MTS4MMStudentSettings(Settings):
+    """Hyperparameters of :class:`MTS4MMStudent`; ``properties/model/MTS4MMStudent.yaml`` explains each."""
+
+    embedding_size: Count
+    n_layers: CountOrZero
+    n_modality_layers: CountOrZero
+    knn_k: Count
+    shared_ids: bool
+    gated: bool
+    specific_pooling: Literal["mean", "sum"]
+    views: list[str] | None
+    inference_views: list[str] | None
+    reg_weight: NonNegative
+    contrast_weight: NonNegative
+    contrast_temperature: Positive
+
+
+class Views(NamedTuple):
+    """Final users and items, each view's own, and the fused modalities (n_users + n_items, d), None without any."""
+
+    user: Tensor
+    item: Tensor
+    views: dict[str, Pair]
+    modal: Tensor | None
+
+
+class MTS4MMStudent(MultiModalRecommender):
+    """The student of MTS²4MM (sections 3.2-3.4), also a model of its own: ``E = E^ID + E^M`` (eqs. 18-21)."""
+
+    settings_class = MTS4MMStudentSettings
+
+    def __init__(self, config: Any, dataset: MultiModalDataset) -> None:
+        """As :class:`MultiModalRecommender`.
+
+        Raises:
+            UserError: ``views`` or ``inference_views`` names a view that there is not.
+        """
+        super().__init__(config, dataset)
+        settings = self.settings
+        trained = self._known("views", settings.views, (ID, *self.modalities))
+        self.used = self._known("inference_views", settings.inference_views, trained)
+        modalities = tuple(name for name in trained if name != ID)
+        self.encoders = Encoders(
+            self,
+            {name: self._item_graph(dataset, name) for name in modalities},
+            size=settings.embedding_size,
+            layers=settings.n_layers,
+            modality_layers=settings.n_modality_layers,
+            mean=True,
+            with_ids=ID in trained,
+            shared_ids=settings.shared_ids,
+        )
+        gated = settings.gated and ID in trained
+        self.fusion = SharedSpecific(modalities, settings.embedding_size, gated, settings.specific_pooling)
+        self.apply(xavier_uniform_initialization)
+
+    @staticmethod
+    def _known(key: str, wanted: list[str] | None, there: tuple[str, ...]) -> tuple[str, ...]:
+        for name in wanted or []:
+            if name not in there:
+                hint = did_you_mean(name, there) or f"; take from {', '.join(there)}"
+                raise UserError(f"{key}: there is no view {name!r}{hint}")
+        return tuple(name for name in there if not wanted or name in wanted)
+
+    def _item_graph(self, dataset: MultiModalDataset, name: str) -> Graph:
+        """The binary nearest items, made symmetric by union, and normalised."""
+        near = neighbour_matrix(dataset.neighbours(name, self.settings.knn_k).items.numpy())
+        return Graph.from_scipy(normalise(near.maximum(near.T)))
+
+    def forward(self) -> Views:  # type: ignore[override]
+        """Final users and items and what they come from; after training, of ``inference_views`` alone."""
+        views = self.encoders()
+        used = {name: pair for name, pair in views.items() if self.training or name in self.used}
+        joined = {name: torch.cat(pair) for name, pair in used.items()}
+        ids = joined.pop(ID, None)
+        guide = torch.cat(views[ID]) if ID in views else None
+        modal = self.fusion(joined, guide) if joined else None
+        parts = [part for part in (ids, modal) if part is not None]
+        user, item = torch.stack(parts).sum(dim=0).split([self.n_users, self.n_items])
+        return Views(user, item, views, modal)
+
+    def embeddings(self) -> Pair:
+        """The Scorer contract: what a score is the dot product of."""
+        return self.forward()[:2]
+
+    def _restored(self) -> Pair:
+        if self.restore_user_e is None or self.restore_item_e is None:
+            self.restore_user_e, self.restore_item_e = self.embeddings()
+        return self.restore_user_e, self.restore_item_e
+
+    def loss(self, batch: Batch) -> Tensor:
+        """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part)."""
+        settings, found = self.settings, self.forward()
+        loss = bpr(found.user, found.item, batch) + settings.reg_weight * squared_norm(found.user, found.item, batch)
+        if settings.contrast_weight and found.modal is not None and ID in found.views:
+            ids = torch.cat(found.views[ID])
+            temperature = settings.contrast_temperature
+            loss = loss + settings.contrast_weight * contrast(found.modal, ids, batch, self.n_users, temperature)
+        return loss
