@@ -32,11 +32,12 @@ class Made:
         self.dataset = MultiModalDataset(self.config)
         self.loaders = make_loaders(self.configs["student"], self.dataset)
         train = self.loaders.train._dataset
-        self.teacher = self.configs["teacher"].model_class(self.configs["teacher"], train)
+        of_teacher = self.configs.get("teacher")
+        self.teacher = of_teacher and of_teacher.model_class(of_teacher, train)
         self.student = self.configs["student"].model_class(self.configs["student"], train)
         method = self.config.model_class.distiller_class
-        self.knowledge = self.teacher if method.learns_from == "model" else self._cache(folder)
-        self.distiller = method(self.config, train, [self.knowledge])
+        self.knowledge = self._cache(folder) if method.learns_from == "scores" else self.teacher
+        self.distiller = method(self.config, train, [self.knowledge] if self.teacher else [])
         self.distiller.begin_epoch(scorer_of(self.student), 0)
         self.trainer = KDTrainer(self.configs["student"], self.student, self.distiller)
         self.batch = next(iter(self.loaders.train))
@@ -76,7 +77,7 @@ class DistillerContract:
             assert term.numel() == 1
             assert torch.isfinite(term)
         sum(terms.values()).backward()
-        assert made.student.item_embedding.weight.grad.abs().sum() > 0
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.student.parameters())
 
     def test_the_student_propagates_once_a_step(self, made, monkeypatch):
         calls = []
@@ -89,13 +90,13 @@ class DistillerContract:
     def test_without_weights_it_is_the_plain_student_to_the_bit(self, checkerboard):
         values = {**QUIET, "epochs": 3, "baseline": True}
         result = run(self.method, checkerboard, config_dict={**values, **self.silent})
-        _, plain, distilled = (load_checkpoint(stage.checkpoint)["state_dict"] for stage in result.stages)
+        *_, plain, distilled = (load_checkpoint(stage.checkpoint)["state_dict"] for stage in result.stages)
         assert all(torch.equal(plain[name], distilled[name]) for name in plain)
 
-    def test_the_student_carries_no_trace(self, checkerboard):
+    def test_the_student_carries_no_trace(self, made, checkerboard):
         result = run(self.method, checkerboard, config_dict={**QUIET, "epochs": 1})
         kept = load_checkpoint(result.stages[-1].checkpoint)["state_dict"]
-        assert list(kept) == ["user_embedding.weight", "item_embedding.weight"]
+        assert list(kept) == list(made.student.state_dict())
 
     def test_a_seeded_run_repeats_to_the_bit(self, checkerboard):
         values = {**QUIET, "epochs": 3, "resume": False}

@@ -206,3 +206,36 @@ class TestFusion:
         l1, l2 = (torch.rand(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
         overlap = torch.rand(3, dtype=torch.float64)
         assert torch.autograd.gradcheck(lambda a, b: losses.rce_fusion(a, b, overlap, 2.0), (l1, l2))
+
+
+class TestEnsemble:
+    def test_by_hand(self):
+        student = torch.tensor([[0.0, 1.0]])
+        teachers = torch.tensor([[[2.0, 0.0]], [[0.0, 0.0]]])
+        p = 0.75 * sigmoid(1.0) + 0.25 * 0.5
+        expected = 4 * bernoulli_kl(p, sigmoid(-0.5))
+        found = losses.ensemble_kl(student, teachers, 2.0, torch.tensor([0.75, 0.25]))
+        assert found.item() == pytest.approx(expected, rel=1e-6)
+
+    @settings(max_examples=50)
+    @given(matrix(3, 4), st.floats(0.3, 4))
+    def test_zero_for_teachers_that_agree_with_the_student(self, student, temperature):
+        teachers = student.expand(3, -1, -1)
+        assert losses.ensemble_kl(student, teachers, temperature).item() == pytest.approx(0, abs=1e-9)
+        assert losses.ensemble_kl(student, teachers + torch.arange(4.0), temperature).item() > 0
+
+    def test_gradient(self):
+        student = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+        teachers = torch.randn(2, 2, 3, dtype=torch.float64)
+        assert torch.autograd.gradcheck(lambda x: losses.ensemble_kl(x, teachers, 0.7), student)
+
+
+class TestDirection:
+    def test_by_hand(self):
+        student = torch.tensor([[2.0, 0.0], [0.0, 3.0], [1.0, 0.0]])
+        teacher = torch.tensor([[1.0, 0.0], [0.0, -1.0], [0.0, 5.0]])
+        assert losses.direction_error(student, teacher).item() == pytest.approx((0 + 4 + 2) / 3)
+
+    def test_gradient(self):
+        student, teacher = (torch.randn(3, 4, dtype=torch.float64) for _ in range(2))
+        assert torch.autograd.gradcheck(lambda x: losses.direction_error(x, teacher), student.requires_grad_())
