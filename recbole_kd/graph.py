@@ -125,18 +125,17 @@ def interaction_matrix(users: np.ndarray, items: np.ndarray, n_users: int, n_ite
     return matrix
 
 
-def neighbour_matrix(neighbours: np.ndarray, values: np.ndarray | None = None) -> sp.csr_array:
+def neighbour_matrix(neighbours: np.ndarray, values: np.ndarray) -> sp.csr_array:
     """Items × items from the nearest items of each: entry (i, j) is there if j is a neighbour of i.
 
     Args:
         neighbours: (n_items, k), 0 beyond a row's last.
-        values: (n_items, k), the entries; ones if None.
+        values: (n_items, k), the entries.
     """
     n_items, k = neighbours.shape
     filled = neighbours.ravel() > 0
     rows = np.repeat(np.arange(n_items), k)[filled]
-    entries = np.ones(len(rows)) if values is None else values.ravel()[filled]
-    return sp.csr_array((entries, (rows, neighbours.ravel()[filled])), shape=(n_items, n_items))
+    return sp.csr_array((values.ravel()[filled], (rows, neighbours.ravel()[filled])), shape=(n_items, n_items))
 
 
 def bipartite_graph(interactions: sp.spmatrix | sp.sparray) -> Graph:

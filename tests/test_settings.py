@@ -91,7 +91,8 @@ class TestProperties:
         parts = [model]
         if issubclass(model, DistillationMethod):
             given = yaml_of(properties.model_file(name))
-            parts = [find_model(given["teacher"]), find_model(given["student"]), model.distiller_class]
+            stages = [given[stage] for stage in ("teacher", "student") if stage in given]
+            parts = [*map(find_model, stages), model.distiller_class]
         declared = set(properties.run_keys())
         for part in parts:
             declared |= set(getattr(part, "settings_class", Settings).model_fields)

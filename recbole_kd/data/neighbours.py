@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
@@ -29,9 +30,15 @@ class Neighbours(NamedTuple):
     items: Tensor
     similarity: Tensor
 
-    def of_first(self, k: int) -> Neighbours:
-        """The ``k`` nearest of them."""
-        return Neighbours(self.items[:, :k], self.similarity[:, :k])
+    def binary(self) -> Neighbours:
+        """The same neighbours, all with similarity 1."""
+        return Neighbours(self.items, (self.items > 0).float())
+
+    def normalised(self) -> Neighbours:
+        """``D^-1/2 S D^-1/2`` of the similarities ``S``, negative ones as 0, with their row sums ``D``."""
+        similarity = self.similarity.relu()
+        scale = (similarity.sum(dim=1, keepdim=True) + 1e-7).rsqrt()
+        return Neighbours(self.items, scale * similarity * F.embedding(self.items, scale).squeeze(2))
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.errors import UserError
-from recbole_kd.graph import Graph, bipartite_graph, layer_mean, neighbour_matrix, normalise, propagate
+from recbole_kd.graph import Graph, bipartite_graph, layer_mean, neighbour_matrix, propagate
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Probability, Settings
 
@@ -62,8 +62,8 @@ class FREEDOM(MultiModalRecommender):
             )
         total = sp.csr_array((self.n_items, self.n_items))
         for name, weight in zip(self.modalities, weights, strict=True):
-            near = dataset.neighbours(name, self.settings.knn_k).items.numpy()
-            total = total + weight * normalise(neighbour_matrix(near))
+            near = dataset.neighbours(name, self.settings.knn_k).binary().normalised()
+            total = total + weight * neighbour_matrix(near.items.numpy(), near.similarity.numpy())
         return Graph.from_scipy(total, symmetric=False)
 
     def train(self, mode: bool = True) -> Self:

@@ -83,8 +83,9 @@ class MTS4MMStudent(MultiModalRecommender):
 
     def _item_graph(self, dataset: MultiModalDataset, name: str) -> Graph:
         """The binary nearest items, made symmetric by union, and normalised."""
-        near = neighbour_matrix(dataset.neighbours(name, self.settings.knn_k).items.numpy())
-        return Graph.from_scipy(normalise(near.maximum(near.T)))
+        near = dataset.neighbours(name, self.settings.knn_k).binary()
+        matrix = neighbour_matrix(near.items.numpy(), near.similarity.numpy())
+        return Graph.from_scipy(normalise(matrix.maximum(matrix.T)))
 
     def forward(self) -> Views:  # type: ignore[override]
         """Final users and items and what they come from; after training, of ``inference_views`` alone."""

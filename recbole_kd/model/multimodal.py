@@ -29,8 +29,8 @@ class Batch(NamedTuple):
 class MultiModalRecommender(GeneralRecommender):
     """A model whose scores are dot products of final embeddings, computed from IDs and any number of modalities.
 
-    A subclass names its :attr:`settings_class`, builds its layers in ``__init__`` and calls ``self.initialise()`` at
-    the end of it, and gives :meth:`forward` and :meth:`loss`.
+    A subclass names its :attr:`settings_class`, builds its layers in ``__init__``, and gives :meth:`forward` and
+    :meth:`loss`.
 
     Attributes:
         modalities: names, in the order of the data set.

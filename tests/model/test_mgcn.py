@@ -27,8 +27,8 @@ class TestMGCN(ModelContract):
             best = (unit @ unit.T).fill_diagonal_(-2).topk(4, dim=1)
             near = torch.zeros(len(items), len(items))
             near[1:, 1:] = torch.zeros(len(unit), len(unit)).scatter_(1, best.indices, best.values.clamp_min(0))
-            rows, columns = ((near.sum(dim=axis) + 1e-7).rsqrt() for axis in (1, 0))
-            propagated = (rows[:, None] * near * columns) @ purified
+            scale = (near.sum(dim=1) + 1e-7).rsqrt()
+            propagated = (scale[:, None] * near * scale) @ purified
             sides.append(torch.cat([half @ propagated, propagated]))
         weights = torch.cat([model.fusion.query(side) for side in sides], dim=1).softmax(dim=1)
         common = weights[:, :1] * sides[0] + weights[:, 1:] * sides[1]

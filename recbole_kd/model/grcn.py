@@ -1,0 +1,139 @@
+"""GRCN: a user-item graph whose edges are weighted anew at each step by how well features and preferences agree."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from recbole.model.init import xavier_uniform_initialization
+from torch import Tensor, nn
+
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.graph import Graph
+from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr, squared_norm
+from recbole_kd.settings import Count, CountOrZero, NonNegative, Settings
+
+
+class GRCNSettings(Settings):
+    """Hyperparameters of :class:`GRCN`; ``properties/model/GRCN.yaml`` explains each."""
+
+    embedding_size: Count
+    n_layers: Count
+    n_routings: CountOrZero
+    reg_weight: NonNegative
+
+
+class Refined(NamedTuple):
+    """What one modality says: ``users`` (n_users, d), ``items`` (n_items, d) and the edges' scores, (E,) each way."""
+
+    users: Tensor
+    items: Tensor
+    to_users: Tensor
+    to_items: Tensor
+
+
+class GRCN(MultiModalRecommender):
+    """GRCN (Wei et al., ACM MM 2020), with the maximum over modalities, soft pruning and concatenation.
+
+    As in the authors' program all vectors are made unit vectors before they are compared or propagated, and an edge
+    takes the confidence of the node that it comes from. Unlike there, projections have no bias, so that an item without
+    features stays the zero vector, and confidences start at 1: a node that starts below 0 in each modality would be cut
+    off for good.
+    """
+
+    settings_class = GRCNSettings
+
+    def __init__(self, config: Any, dataset: MultiModalDataset) -> None:
+        super().__init__(config, dataset)
+        size = self.settings.embedding_size
+        self.user_embedding = nn.Embedding(self.n_users, size)
+        self.item_embedding = nn.Embedding(self.n_items, size)
+        self.preferences = nn.ParameterDict(
+            {name: nn.init.xavier_uniform_(torch.empty(self.n_users, size)) for name in self.modalities}
+        )
+        self.projections = nn.ModuleDict(
+            {name: nn.Linear(self.features(name).shape[1], size, bias=False) for name in self.modalities}
+        )
+        self.user_confidence = nn.Parameter(torch.ones(self.n_users, len(self.modalities)))
+        self.item_confidence = nn.Parameter(torch.ones(self.n_items, len(self.modalities)))
+        self.graph = Graph.from_scipy(self.interactions, symmetric=False).to(self.device)
+        self.apply(xavier_uniform_initialization)
+
+    def refine(self, modality: str) -> Refined:
+        """Graph refining layer: route the users' preferences among the items of their neighbourhood, then score."""
+        to_users, to_items = self.graph.matrix, self.graph.transpose
+        users = F.normalize(self.preferences[modality], dim=1)
+        items = F.normalize(F.leaky_relu(self.projections[modality](self.features(modality))), dim=1)
+        for _ in range(self.settings.n_routings):
+            routed = gather(to_users, attention(to_users, users, items), items)
+            users = F.normalize(users + routed, dim=1)
+        of_users, of_items = attention(to_users, users, items), attention(to_items, items, users)
+        return Refined(
+            users + gather(to_users, of_users, items), items + gather(to_items, of_items, users), of_users, of_items
+        )
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """IDs on the refined graph and the modalities side by side, (n_users, (1 + M) d) and (n_items, (1 + M) d)."""
+        refined = [self.refine(name) for name in self.modalities]
+        to_users, to_items = self.graph.matrix, self.graph.transpose
+        of_users = prune(to_users, [one.to_users for one in refined], self.item_confidence)
+        of_items = prune(to_items, [one.to_items for one in refined], self.user_confidence)
+        users, items = (F.normalize(table.weight, dim=1) for table in (self.user_embedding, self.item_embedding))
+        all_users, all_items = users, items
+        for _ in range(self.settings.n_layers):
+            users, items = gather(to_users, of_users, items), gather(to_items, of_items, users)
+            all_users, all_items = all_users + users, all_items + items
+        return (
+            torch.cat([all_users, *(one.users for one in refined)], dim=1),
+            torch.cat([all_items, *(one.items for one in refined)], dim=1),
+        )
+
+    def loss(self, batch: Batch) -> Tensor:
+        """BPR + λ L2 of the ID embeddings."""
+        users, items = self.forward()
+        penalty = squared_norm(self.user_embedding.weight, self.item_embedding.weight, batch)
+        return bpr(users, items, batch) + self.settings.reg_weight * penalty
+
+
+def attention(edges: Tensor, targets: Tensor, sources: Tensor) -> Tensor:
+    """Softmax of the dot products over the edges of each target, (E,).
+
+    Args:
+        edges: CSR, a row for each target.
+        targets: unit vectors, (n, d), so that the exponentials need no bound.
+        sources: unit vectors, (m, d).
+    """
+    powers = torch.sparse.sampled_addmm(edges, targets, sources.T, beta=0.0).values().exp()
+    target = torch.repeat_interleave(edges.crow_indices().diff())
+    totals = powers.new_zeros(len(targets)).index_add(0, target, powers)
+    return powers / totals.index_select(0, target)
+
+
+def gather(edges: Tensor, weights: Tensor, sources: Tensor) -> Tensor:
+    """Weighted sums of the sources of each target's edges, (n, d), differentiable in weights and sources.
+
+    Args:
+        edges: CSR, a row for each target.
+        weights: (E,).
+        sources: (m, d).
+    """
+    return F.embedding_bag(
+        edges.col_indices(),
+        sources,
+        edges.crow_indices(),
+        mode="sum",
+        per_sample_weights=weights,
+        include_last_offset=True,
+    )
+
+
+def prune(edges: Tensor, scores: list[Tensor], confidence: Tensor) -> Tensor:
+    """The largest over modalities of ``score · confidence of the source``, (E,); what is negative becomes 0.
+
+    Args:
+        edges: CSR, a row for each target.
+        scores: of each modality, (E,).
+        confidence: of the sources, (m, M).
+    """
+    return (torch.stack(scores, dim=1) * F.embedding(edges.col_indices(), confidence)).amax(dim=1).relu()
