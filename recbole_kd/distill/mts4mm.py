@@ -29,7 +29,7 @@ class MTS4MMSettings(Settings):
     rank_users: CountOrZero
     emb_weight: NonNegative
     ema: Share
-    teacher_weights: Literal["uniform", "learned"]
+    ensemble_weights: Literal["uniform", "learned"]
 
 
 class MTS4MMDistiller(Distiller):
@@ -50,7 +50,7 @@ class MTS4MMDistiller(Distiller):
         with torch.random.fork_rng(devices=[]):  # the student's own draws stay what they are without teachers
             torch.manual_seed(config["seed"])
             self.teachers = MTS4MMStudent(config.for_stage("student", MTS4MMStudent), dataset).encoders
-        learned = self.settings.teacher_weights == "learned"
+        learned = self.settings.ensemble_weights == "learned"
         self.log_weights = nn.Parameter(torch.zeros(self.n_teachers)) if learned else None
         self._stepped = False
 

@@ -42,7 +42,7 @@ class TestMTS4MM(DistillerContract):
         assert all(parameter.grad is not None for parameter in made.distiller.parameters())
 
     def test_learned_weights_learn_from_the_ensemble_alone(self, checkerboard):
-        made = Made(self.method, checkerboard, teacher_weights="learned")
+        made = Made(self.method, checkerboard, ensemble_weights="learned")
         terms = made.distiller(made.trainer.scorer, made.batch)
         terms["teachers"].backward(retain_graph=True)
         gradient = made.distiller.log_weights.grad.clone()
