@@ -149,6 +149,9 @@ class TestPairs:
             ("BPR", "NeuMF"),
             ("ItemKNN", "NGCF"),
             ("EASE", "BPR"),
+            ("BM3", "BPR"),
+            ("LATTICE", "MGCN"),
+            ("MTS4MMStudent", "LightGCN"),
         ],
     )
     def test_any_pair_runs(self, checkerboard, teacher, student):
