@@ -42,7 +42,8 @@ def paired_test(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
     Returns:
         ``{"difference", "t_p", "wilcoxon_p"}``: mean difference and two-sided p values.
     """
-    difference = np.atleast_2d(values).mean(axis=0) - np.atleast_2d(reference).mean(axis=0)
+    ours, theirs = (np.atleast_2d(np.asarray(one, np.float64)).mean(axis=0) for one in (values, reference))
+    difference = ours - theirs
     if not difference.any():
         return {"difference": 0.0, "t_p": 1.0, "wilcoxon_p": 1.0}
     return {

@@ -52,6 +52,12 @@ def test_paired_test_is_scipys_on_seed_means():
     assert paired_test(a, a) == {"difference": 0.0, "t_p": 1.0, "wilcoxon_p": 1.0}
 
 
+def test_a_p_value_too_small_for_float32_is_not_zero():
+    random = np.random.default_rng(0)
+    a, b = (random.normal(mean, 1, 5000).astype(np.float32) for mean in (0.4, 0))
+    assert 0 < paired_test(a, b)["t_p"] < 1e-60
+
+
 def test_ranking_starts_from_a_cold_model(evaluated, monkeypatch):
     made, _, _ = evaluated
     calls = []
