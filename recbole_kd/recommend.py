@@ -14,10 +14,11 @@ from recbole_kd.data.ragged import Ragged
 from recbole_kd.errors import UserError, did_you_mean
 from recbole_kd.order import NEVER, largest, sort_keys
 from recbole_kd.scorer import Scorer
-from recbole_kd.teacher.cache import TeacherCache
+from recbole_kd.teacher.cache import TeacherCache, pair_scores
 from recbole_kd.trained import Trained, open_trained
 
 _SCORES_AT_ONCE = 2**20
+_SPARE = 16  # candidates beyond the list, in case a block's product rounds otherwise than a score alone
 _USERS_FOR_A_HINT = 50_000  # finding a similar name takes seconds among more
 
 
@@ -148,16 +149,31 @@ class Recommender:
         keys[:, 0] = NEVER
         if self._seen is not None:
             keys[self._seen.rows(users)] = NEVER
-        items = largest(keys, self._topk)
-        values = scores.gather(1, items).cpu().numpy()
+        if scorer.factorised:
+            items, scores = self._best_alone(scorer, users, largest(keys, min(self._topk + _SPARE, keys.shape[1] - 1)))
+        else:
+            items = largest(keys, self._topk)
+            scores = scores.gather(1, items)
         return [
             tuple(
-                Listed(str(self._items[item]), float(str(value)))
-                for item, value in zip(row, found, strict=True)
+                Listed(str(self._items[item]), float(str(score)))
+                for item, score in zip(row, found, strict=True)
                 if item  # the padding stands where a user has too few items
             )
-            for row, found in zip(items.tolist(), values, strict=True)
+            for row, found in zip(items.tolist(), scores.cpu().numpy(), strict=True)
         ]
+
+    def _best_alone(self, scorer: Scorer | TeacherCache, users: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+        """Items and scores (b, topk) of candidates (b, n), scored so that a list does not depend on who else asks.
+
+        The product of a block rounds by its size.
+        """
+        if isinstance(scorer, TeacherCache):
+            scores = scorer.scores(users, candidates)
+        else:
+            scores = pair_scores(*scorer.embeddings(), users, candidates)
+        places = sort_keys(scores, candidates).masked_fill_(candidates == 0, NEVER).topk(self._topk).indices
+        return candidates.gather(1, places), scores.gather(1, places)
 
 
 @torch.no_grad()
