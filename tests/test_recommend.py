@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -137,7 +138,8 @@ class TestLists:
         assert len(found.items) == 24
 
     def test_the_split_is_drawn_again_as_in_training(self, checkerboard):
-        path = train("BPR", "board", benchmark_filename=None) if drawn() else ""
+        join_parts()
+        path = train("BPR", benchmark_filename=None)
         (found,) = recommend(path, ["u2"], topk=24)
         trained = open_trained(path)
         assert trained.verified
@@ -155,12 +157,11 @@ class TestLists:
             list(recommend("nan.pth"))
 
 
-def drawn() -> bool:
+def join_parts() -> None:
     """Join the parts of the checkerboard into one file, which RecBole splits by its seed."""
     parts = [Path(f"dataset/board/board.{part}.inter").read_text().splitlines() for part in ("train", "valid", "test")]
     rows = [parts[0][0], *(row for part in parts for row in part[1:])]
     Path("dataset/board/board.inter").write_text("\n".join(rows) + "\n")
-    return True
 
 
 class TestFormats:
@@ -245,7 +246,7 @@ class TestBesideATeacher:
         assert [line.split()[3] for line in lines[3:]] == [item for item, _ in found.teacher]
 
     def test_a_cache_of_other_data(self, bpr, capsys):
-        drawn()
+        join_parts()
         keep_scores("BPR", "board", config_dict={**QUIET, "cache_dir": "other", "benchmark_filename": None})
         capsys.readouterr()
         words = [f"--checkpoint={bpr}", "--users=u1"]
@@ -302,8 +303,6 @@ class TestOutput:
 
 
 def environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
