@@ -1,4 +1,4 @@
-"""The command line: ``recbole-kd train | teach | convert``, and ``run_recbole_kd.py``, which is ``train``."""
+"""The command line: ``recbole-kd train | teach | recommend | convert``; ``run_recbole_kd.py`` is ``train``."""
 
 from __future__ import annotations
 
@@ -56,6 +56,27 @@ A command that was cut off goes on where it was. Under torchrun the ranks share 
 """
 
 
+_RECOMMEND_HELP = """\
+usage: recbole-kd recommend --checkpoint=PATH --users=TOKENS [--topk=10] [--any_key=value ...]
+
+Print the best items of users by a trained model, a distilled student among them. Model, data set and settings come
+from the checkpoint; stdout holds the result alone.
+
+  --checkpoint=PATH      a checkpoint of ours or one that RecBole saved; no code in it is executed
+  --users=TOKENS         raw user tokens, separated by commas; @FILE: one a line; all: every user
+  --topk=10              length of the lists
+  --seen=true            keep items that the user has interacted with in training
+  --skip_unknown=true    leave unknown users out with a warning
+  --cache_dir=FOLDER     a teacher's scores, made by recbole-kd teach: its lists stand beside, with what both share
+  --format=FORMAT        table (on a terminal, up to {few} users), json (one object a line, a user each; otherwise),
+                         or csv (user,rank,item,score; with --cache_dir also teacher_item,teacher_score)
+  --output=FILE          write there, whole or not at all; all users on a terminal need it
+  --show_progress=false  no progress bar
+  --data_path=FOLDER     the folder that holds the data set's folder, if it is no longer where it was in training
+  --any_key=value        any other key that shall beat the checkpoint's
+"""
+
+
 def train_main(words: Sequence[str], prog: str = "recbole-kd train") -> int:
     """Run ``train``; returns the exit status."""
     from recbole_kd.registry import own_names, recbole_models
@@ -85,6 +106,16 @@ def teach_main(words: Sequence[str]) -> int:
     return 0
 
 
+def recommend_main(words: Sequence[str]) -> int:
+    """Run ``recommend``; returns the exit status."""
+    from recbole_kd import recommend_command
+
+    if {"-h", "--help"} & set(words):
+        print(_RECOMMEND_HELP.format(few=recommend_command.FEW_USERS))
+        return 0
+    return recommend_command.main(words)
+
+
 def _join_config_files(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take ``--config_files`` out, and accept ``--model X`` for ``--model=X`` as RecBole's script does."""
     joined: list[str] = []
@@ -112,6 +143,7 @@ def convert_main(words: Sequence[str]) -> int:
 COMMANDS = {
     "train": (train_main, "train and distil models"),
     "teach": (teach_main, "train a teacher and keep its scores for many students"),
+    "recommend": (recommend_main, "print the best items of users by a trained model"),
     "convert": (convert_main, "turn a published data layout into RecBole's files"),
 }
 

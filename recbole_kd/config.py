@@ -38,6 +38,7 @@ _WITHOUT_EFFECT = frozenset(
         ),  # the pipeline adds their effect
     }
 )
+_OF_PROCESSES = frozenset({"nproc", "world_size", "offset", "ip", "port"})
 _OF_STAGE = re.compile(r"^(teacher\d*|student)_")
 
 
@@ -87,7 +88,7 @@ class KDConfig(Config):
         compat.restore_removed_names()
 
     def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
-        return {key: _literal(value) if isinstance(value, str) else value for key, value in config_dict.items()}
+        return {key: literal(value) if isinstance(value, str) else value for key, value in config_dict.items()}
 
     def _load_cmd_line(self) -> dict[str, Any]:
         return self._convert_config_dict(parse_arguments(self._arguments))
@@ -198,6 +199,22 @@ class KDConfig(Config):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def recorded_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the config kept in a checkpoint says of a model and its data, fit to be a ``config_dict`` again.
+
+    Where that run wrote and reported, on which device, and what RecBole worked out of other values is left out. The
+    values are not checked; :class:`KDConfig` does that.
+    """
+    kept = properties.known_keys() - _WITHOUT_EFFECT - _OF_PROCESSES | {"data_path", "features_path"}
+    values = {key: value for key, value in config.items() if key in kept or str(key).startswith("alias_of_")}
+    if isinstance(values.get("data_path"), str):
+        values["data_path"] = str(Path(values["data_path"]).parent)  # RecBole has added the data set's name
+    negatives = values.get("train_neg_sample_args")
+    if isinstance(negatives, dict) and negatives.get("distribution") == "none":
+        values["train_neg_sample_args"] = None  # as RecBole takes it, and does not take its own word for it
+    return values
+
+
 def _teacher_prefixes(stage: str) -> list[str]:
     """``teacher_`` is for all teachers, ``teacher2_`` for the second alone."""
     return ["teacher_", f"teacher{stage.removeprefix('teacher') or 1}_"]
@@ -237,7 +254,7 @@ def parse_arguments(arguments: Iterable[str]) -> dict[str, str]:
     return values
 
 
-def _literal(text: str) -> Any:
+def literal(text: str) -> Any:
     """The Python literal that ``text`` spells, ``true``/``false``/``null`` in any case, or the text itself.
 
     A list or dict whose quotes the shell took, ``[Recall,NDCG]``, is read as YAML reads it.

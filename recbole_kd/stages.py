@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from logging import getLogger
@@ -15,7 +15,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.utils import get_trainer, init_seed
 from torch import Tensor, nn
 
-from recbole_kd import compat
+from recbole_kd import __version__, compat
 from recbole_kd.checkpoint import load_checkpoint, plain_values, save_checkpoint
 from recbole_kd.config import KDConfig
 from recbole_kd.data.digest import data_digest
@@ -23,6 +23,7 @@ from recbole_kd.data.loaders import Loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
 from recbole_kd.evaluation import per_user_metrics, ranking_seconds
+from recbole_kd.teacher.cache import identity_of
 from recbole_kd.teacher.foreign import load_any_checkpoint
 from recbole_kd.trainer import KDTrainer, SafeTrainerMixin
 
@@ -132,7 +133,8 @@ def train_stage(
         history=trainer.history,
     )
     per_user = _per_user(trainer.eval_collector.hits, loaders.test, config)
-    kept = {"record": record.kept(), "per_user": per_user, **trainer.fresh_start()}
+    data = identity_of(loaders.train._dataset, __version__, config.dataset, config["seed"])
+    kept = {"record": record.kept(), "per_user": per_user, "data": data, **trainer.fresh_start()}
     save_checkpoint(path, model, config.final_config_dict, **kept)
     _remove(snapshot, partial)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {path}")
@@ -160,22 +162,27 @@ def load_weights(model: Any, config: KDConfig) -> None:
                 f"{prefix}checkpoint: {path} was trained with {key}={theirs[key]}, and this run has {config[key]}; "
                 "its test items may be among what it learnt, so use the same"
             )
+    misfit = take_weights(model, state)
+    if misfit:
+        raise UserError(
+            f"{prefix}checkpoint: the weights in {path} do not fit {config.model} ({misfit}); give the settings it was "
+            f"trained with, such as --{prefix}embedding_size"
+        )
+
+
+def take_weights(model: Any, state: Mapping[str, Any]) -> str:
+    """Load what :func:`recbole_kd.teacher.foreign.load_any_checkpoint` gave, or say which weight does not fit."""
     try:
         model.load_state_dict(state["state_dict"])
     except (RuntimeError, KeyError):
         mine, found = model.state_dict(), state.get("state_dict") or {}
         name = next((name for name in mine if name not in found or mine[name].shape != found[name].shape), None)
+        if name is None:
+            return "more than this model has"
         there = "absent" if name not in found else " × ".join(map(str, found[name].shape))
-        here = (
-            "more than this model has"
-            if name is None
-            else f"{name} is {there}, here {' × '.join(map(str, mine[name].shape))}"
-        )
-        raise UserError(
-            f"{prefix}checkpoint: the weights in {path} do not fit {config.model} ({here}); give the settings it was "
-            f"trained with, such as --{prefix}embedding_size"
-        ) from None
+        return f"{name} is {there}, here {' × '.join(map(str, mine[name].shape))}"
     model.load_other_parameter(state["other_parameter"])
+    return ""
 
 
 def _given_weights(config: KDConfig) -> list[str]:

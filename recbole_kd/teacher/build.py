@@ -20,6 +20,7 @@ from tqdm import tqdm
 from recbole_kd.checkpoint import plain_values
 from recbole_kd.errors import UserError
 from recbole_kd.files import replacing, write_json
+from recbole_kd.order import NEVER, largest, sort_keys
 from recbole_kd.scorer import Scorer
 from recbole_kd.teacher.cache import TeacherCache, open_factors, pair_scores
 from recbole_kd.teacher.manifest import (
@@ -39,7 +40,6 @@ from recbole_kd.teacher.manifest import (
 
 _PART = re.compile(r"\.(manifest\.json|building\.json|(users|items|(scores|topk)-\d{5})\.npy)\.[0-9a-f]{8}\.part")
 _SPARE = 16  # candidates beyond the top-K, in case the block product rounds otherwise than the stored order
-_NEVER = torch.iinfo(torch.int64).min  # the key of an item that may not be among the best
 
 
 def build_cache(
@@ -286,33 +286,16 @@ class _Shard:
 
     def _choose(self, rows: Tensor, block: Tensor) -> Tensor:
         """The best items (b, topk) of a block (b, n_items)."""
-        keys = _sort_keys(block, torch.arange(block.shape[1], device=block.device))
-        keys[:, 0] = _NEVER
+        keys = sort_keys(block, torch.arange(block.shape[1], device=block.device))
+        keys[:, 0] = NEVER
         if self.masked is not None:
             part = self.masked[int(rows[0]) : int(rows[-1]) + 1].tocoo()
-            keys[torch.from_numpy(part.row).long(), torch.from_numpy(part.col).long()] = _NEVER
+            keys[torch.from_numpy(part.row).long(), torch.from_numpy(part.col).long()] = NEVER
         if self.blocks.exact is None:
-            return _largest(keys, self.layout.topk)
-        candidates = _largest(keys, min(self.layout.topk + _SPARE, block.shape[1] - 1))
-        keys = _sort_keys(self.blocks.exact(rows, candidates), candidates)
-        return _largest(keys.masked_fill_(candidates == 0, _NEVER), self.layout.topk)
-
-
-def _sort_keys(scores: Tensor, items: Tensor) -> Tensor:
-    """Integers in the order of the scores (b, n), and of equal scores in the falling order of ``items``.
-
-    The bits of a positive float32 are an integer in its order; those of a negative one, but for the sign, in the
-    reverse of its order. No two keys of a row are equal, so the largest of them are the same whatever finds them.
-    """
-    bits = (scores.float() + 0.0).view(torch.int32)  # + 0.0 makes -0.0 equal to 0.0
-    bits = bits ^ ((bits >> 31) & 0x7FFFFFFF)
-    return (bits.long() << 32) | (0xFFFFFFFF - items)
-
-
-def _largest(keys: Tensor, k: int) -> Tensor:
-    """Items (b, k) of the largest keys, largest first; 0 where only ``_NEVER`` is left."""
-    found = keys.topk(k).values
-    return torch.where(found == _NEVER, 0, 0xFFFFFFFF - (found & 0xFFFFFFFF))
+            return largest(keys, self.layout.topk)
+        candidates = largest(keys, min(self.layout.topk + _SPARE, block.shape[1] - 1))
+        keys = sort_keys(self.blocks.exact(rows, candidates), candidates)
+        return largest(keys.masked_fill_(candidates == 0, NEVER), self.layout.topk)
 
 
 def _finish(folder: Path, layout: Layout, identity: dict[str, Any], record: dict[str, Any]) -> None:

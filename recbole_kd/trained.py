@@ -1,0 +1,130 @@
+"""A trained model from its checkpoint alone, on the data that it was trained on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from recbole.data.dataset import Dataset
+from recbole.utils import init_seed
+from torch import Tensor
+
+from recbole_kd import __version__, compat
+from recbole_kd.config import KDConfig, recorded_values
+from recbole_kd.data import ml100k
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.errors import UserError
+from recbole_kd.scorer import Scorer, scorer_of
+from recbole_kd.stages import take_weights
+from recbole_kd.teacher.cache import identity_of
+from recbole_kd.teacher.foreign import load_any_checkpoint
+
+_WHAT = {"users": "other users", "items": "other items", "train": "other training interactions"}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model that is ready to score.
+
+    ``train`` is the training part of its data, ``identity`` what :func:`recbole_kd.teacher.cache.identity_of` says of
+    that. ``verified`` tells whether the checkpoint held the same; stock RecBole's do not say, and only fit in size.
+    """
+
+    checkpoint: str
+    config: KDConfig
+    train: Dataset
+    scorer: Scorer
+    identity: dict[str, Any]
+    verified: bool
+
+    @property
+    def data_path(self) -> str:
+        """The folder of the data set's files."""
+        return os.path.abspath(self.config["data_path"])
+
+
+def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, Any] | None = None) -> Trained:
+    """Make the model of a checkpoint, ours or stock RecBole's, from the config that it holds; nothing in it is run.
+
+    Args:
+        checkpoint: the file.
+        config_dict: values that beat those of the checkpoint, such as ``data_path``; ``model`` and ``dataset`` need
+            only be given where it does not name them.
+
+    Raises:
+        UserError: the file or the data set is missing or damaged, or they do not belong together.
+    """
+    path = str(checkpoint)
+    state = load_any_checkpoint(path)
+    config = _config(path, recorded_values(state["config"]), config_dict or {})
+    init_seed(config["seed"], config["reproducibility"])
+    train = _training_part(config)
+    identity = identity_of(train, __version__, config.dataset, config["seed"])
+    recorded = state.get("data")
+    if isinstance(recorded, dict):
+        _compare(path, config, recorded, identity)
+    init_seed(config["seed"], config["reproducibility"])  # as before training, for models that draw at random here
+    with compat.quiet():
+        model = config.model_class(config, train).to(config["device"]).eval()
+        state["other_parameter"] = {
+            name: value.to(config["device"]) if isinstance(value, Tensor) else value
+            for name, value in state["other_parameter"].items()
+        }
+        misfit = take_weights(model, state) or _misfit_of_scores(model, train)
+    if misfit:
+        raise UserError(
+            f"the weights in {path} do not fit {config.model} on the data set in {config['data_path']} ({misfit}): "
+            "the data are not those it was trained on, or a setting is not; give the right --data_path or setting"
+        )
+    return Trained(path, config, train, scorer_of(model), identity, isinstance(recorded, dict))
+
+
+def _config(path: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> KDConfig:
+    for key in ("model", "dataset"):
+        if key in recorded and given.get(key, recorded[key]) != recorded[key]:
+            raise UserError(f"{path} was trained with {key}={recorded[key]}, not {given[key]}; leave out --{key}")
+    values = {**recorded, **given}
+    for key in ("model", "dataset"):
+        if not values.get(key):
+            raise UserError(f"{path} does not say with which {key} it was trained; add --{key}=NAME")
+    folder = Path(str(values.get("data_path", "dataset"))) / str(values["dataset"])
+    if values["dataset"] != ml100k.NAME and not folder.is_dir():  # RecBole would download it
+        raise UserError(
+            f"{path} was trained on the data set {values['dataset']!r}, and there is no folder {folder}; "
+            "give the folder that holds it as --data_path"
+        )
+    return KDConfig(config_dict=values)
+
+
+def _training_part(config: KDConfig) -> Dataset:
+    """The same split as in training: it follows from the seed, which was set just before."""
+    try:
+        return MultiModalDataset(config).build()[0]
+    except UserError:
+        raise
+    except (ValueError, KeyError, IndexError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"RecBole cannot read the data set in {config['data_path']}: {reason}") from error
+
+
+def _compare(path: str, config: KDConfig, recorded: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    for key, what in _WHAT.items():
+        if recorded.get(key) != here[key]:
+            raise UserError(
+                f"{path} was trained on {what} than the data set in {config['data_path']} gives; "
+                "give the folder of its data as --data_path, or train it again"
+            )
+
+
+@torch.no_grad()
+def _misfit_of_scores(model: Any, train: Dataset) -> str:
+    """What is wrong with a model whose weights do not tell the size of its data, such as EASE."""
+    try:
+        scores = Scorer(model, None).score_all(torch.tensor([train.user_num - 1], device=model.device))
+    except (IndexError, RuntimeError, ValueError):
+        return f"it cannot score the last of {train.user_num - 1} users"
+    return "" if scores.shape == (1, train.item_num) else f"it scores {scores.shape[1] - 1} items"
