@@ -8,6 +8,8 @@ VERSION = next(
     line.split('"')[1] for line in Path("recbole_kd/__init__.py").read_text().splitlines() if "__version__ =" in line
 )
 
+TUNE = ["optuna>=4,<5"]
+
 setup(
     name="recbole-kd",
     version=VERSION,
@@ -32,6 +34,6 @@ setup(
         "tqdm",
         "pyyaml",
     ],
-    extras_require={"test": ["pytest>=8", "hypothesis>=6", "build>=1", "ruff", "mypy"]},
+    extras_require={"tune": TUNE, "test": [*TUNE, "pytest>=8", "hypothesis>=6", "build>=1", "ruff", "mypy"]},
     entry_points={"console_scripts": ["recbole-kd = recbole_kd.cli:main"]},
 )

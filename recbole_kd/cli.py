@@ -1,4 +1,4 @@
-"""The command line: ``recbole-kd train | teach | recommend | convert``; ``run_recbole_kd.py`` is ``train``."""
+"""The command line: ``recbole-kd train | teach | tune | recommend | convert``; ``run_recbole_kd.py`` is ``train``."""
 
 from __future__ import annotations
 
@@ -53,6 +53,27 @@ Train a teacher, or take its weights from a file, and keep its scores in a folde
 
 A command that was cut off goes on where it was. Under torchrun the ranks share the work:
   torchrun --nproc-per-node=2 -m recbole_kd teach ...
+"""
+
+_TUNE_HELP = """\
+usage: recbole-kd tune --model=MODEL --dataset=NAME [--trials=N] [--config_files="a.yaml b.yaml"] [--any_key=value ...]
+
+Search the values that do best on the validation part (valid_metric), and write them as YAML for --config_files:
+
+  recbole-kd tune --model=LightGCN --dataset=NAME --trials=30
+  recbole-kd train --model=LightGCN --dataset=NAME --config_files=tune/NAME-LightGCN/best.yaml
+
+  --trials=20            in all: the same command goes on where it was cut off, and a larger number adds to it
+  --search=RANGES        ranges over those of properties/search/MODEL.yaml; null takes a key out:
+                         --search="{learning_rate: [log, 1e-4, 1e-2], dropout: [uniform, 0, 0.6],
+                         n_layers: [int, 1, 4], train_batch_size: [choice, 512, 2048], reg_weight: null}"
+  --study_dir=FOLDER     where best.yaml, trials.csv and the search are kept (default: tune/NAME-MODEL)
+  --prune=false          train every trial to its end
+  --show_progress=false  no progress bar
+  --any_key=value        as for train, for all trials; a key that is given is not searched unless --search names it
+
+The first trial is the default, so the best is never worse. Of a distillation method only the student is searched;
+teacher_KEY in --search trains a teacher for every trial. Needs Optuna: pip install 'recbole-kd[tune]'
 """
 
 
@@ -116,6 +137,17 @@ def recommend_main(words: Sequence[str]) -> int:
     return recommend_command.main(words)
 
 
+def tune_main(words: Sequence[str]) -> int:
+    """Run ``tune``; returns the exit status."""
+    if {"-h", "--help"} & set(words):
+        print(_TUNE_HELP)
+        return 0
+    from recbole_kd.tune.search import tune
+
+    tune(*_join_config_files(words))
+    return 0
+
+
 def _join_config_files(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take ``--config_files`` out, and accept ``--model X`` for ``--model=X`` as RecBole's script does."""
     joined: list[str] = []
@@ -143,6 +175,7 @@ def convert_main(words: Sequence[str]) -> int:
 COMMANDS = {
     "train": (train_main, "train and distil models"),
     "teach": (teach_main, "train a teacher and keep its scores for many students"),
+    "tune": (tune_main, "search the best values on the validation part"),
     "recommend": (recommend_main, "print the best items of users by a trained model"),
     "convert": (convert_main, "turn a published data layout into RecBole's files"),
 }

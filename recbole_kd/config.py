@@ -20,13 +20,13 @@ from recbole_kd.registry import find_model
 from recbole_kd.settings import RunSettings
 
 # Keys that change where a run reads, writes or reports, and no number in it.
-_WITHOUT_EFFECT = frozenset(
+WITHOUT_EFFECT = frozenset(
     {
         *("gpu_id", "use_gpu", "device", "worker", "local_rank", "single_spec"),
         *("state", "show_progress", "log_wandb", "wandb_project", "result_file", "report_dir"),
         *("data_path", "features_path", "checkpoint_dir", "config_file", "config_files"),
         *("save_dataset", "dataset_save_path", "save_dataloaders", "dataloaders_save_path"),
-        *("eval_batch_size", "resume", "baseline", "tuned", "snapshot_seconds", "checkpoint"),
+        *("eval_batch_size", "resume", "baseline", "tuned", "search", "snapshot_seconds", "checkpoint"),
         *(
             "teacher",
             "student",
@@ -39,7 +39,7 @@ _WITHOUT_EFFECT = frozenset(
     }
 )
 _OF_PROCESSES = frozenset({"nproc", "world_size", "offset", "ip", "port"})
-_OF_STAGE = re.compile(r"^(teacher\d*|student)_")
+OF_STAGE = re.compile(r"^(teacher\d*|student)_")
 
 
 class KDConfig(Config):
@@ -143,7 +143,7 @@ class KDConfig(Config):
     def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
         known = properties.known_keys() | _keys_of_distiller(self.model_class)
         for key in map(str, given):
-            if key not in known and _OF_STAGE.sub("", key) not in known and not key.startswith("alias_of_"):
+            if key not in known and OF_STAGE.sub("", key) not in known and not key.startswith("alias_of_"):
                 hint = did_you_mean(key, known) or "; see recbole-kd train --help"
                 raise UserError(f"{key!r}{where} is not a key of RecBole or recbole_kd{hint}")
 
@@ -165,9 +165,9 @@ class KDConfig(Config):
             drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
         """
         drop = {"model", "dataset", "teacher", "student", *drop}
-        prefixes = ["student_"] if stage == "student" else _teacher_prefixes(stage)
+        prefixes = ["student_"] if stage == "student" else teacher_prefixes(stage)
         values = {
-            key: value for key, value in self._method_values.items() if key not in drop and not _OF_STAGE.match(key)
+            key: value for key, value in self._method_values.items() if key not in drop and not OF_STAGE.match(key)
         }
         for prefix in prefixes:
             own = {key: value for key, value in self._method_values.items() if key.startswith(prefix)}
@@ -180,13 +180,13 @@ class KDConfig(Config):
 
     def asked_for(self, stage: str) -> dict[str, Any]:
         """What the user, not a YAML file of ours, gave for one teacher: its model and its own settings."""
-        prefixes = _teacher_prefixes(stage)
+        prefixes = teacher_prefixes(stage)
         given = self.external_config_dict
         found = {
             key.removeprefix(prefix): value
             for prefix in prefixes
             for key, value in given.items()
-            if key.startswith(prefix) and key.removeprefix(prefix) not in _WITHOUT_EFFECT
+            if key.startswith(prefix) and key.removeprefix(prefix) not in WITHOUT_EFFECT
         }
         if isinstance(given.get("teacher"), str) and "," not in given["teacher"]:
             found["model"] = given["teacher"]
@@ -194,7 +194,7 @@ class KDConfig(Config):
 
     def fingerprint(self, *parts: str) -> str:
         """A short digest of our version, of every value that can change a number of this run, and of ``parts``."""
-        values = {key: value for key, value in self.final_config_dict.items() if key not in _WITHOUT_EFFECT}
+        values = {key: value for key, value in self.final_config_dict.items() if key not in WITHOUT_EFFECT}
         text = json.dumps([__version__, plain_values(values), parts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -205,7 +205,7 @@ def recorded_values(config: Mapping[str, Any]) -> dict[str, Any]:
     Where that run wrote and reported, on which device, and what RecBole worked out of other values is left out. The
     values are not checked; :class:`KDConfig` does that.
     """
-    kept = properties.known_keys() - _WITHOUT_EFFECT - _OF_PROCESSES | {"data_path", "features_path"}
+    kept = properties.known_keys() - WITHOUT_EFFECT - _OF_PROCESSES | {"data_path", "features_path"}
     values = {key: value for key, value in config.items() if key in kept or str(key).startswith("alias_of_")}
     if isinstance(values.get("data_path"), str):
         values["data_path"] = str(Path(values["data_path"]).parent)  # RecBole has added the data set's name
@@ -215,7 +215,7 @@ def recorded_values(config: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _teacher_prefixes(stage: str) -> list[str]:
+def teacher_prefixes(stage: str) -> list[str]:
     """``teacher_`` is for all teachers, ``teacher2_`` for the second alone."""
     return ["teacher_", f"teacher{stage.removeprefix('teacher') or 1}_"]
 

@@ -26,6 +26,7 @@ from recbole_kd.stages import StageRecord, start_from_teacher, train_stage
 from recbole_kd.teacher.cache import TeacherCache
 from recbole_kd.teacher.ranks import ranks
 from recbole_kd.teacher.teach import teach
+from recbole_kd.trainer import Watch
 
 
 @dataclass
@@ -62,15 +63,25 @@ def run(
     config_file_list: Sequence[str] | None = None,
     config_dict: Mapping[str, Any] | None = None,
     arguments: Sequence[str] = (),
+    watch: Watch | None = None,
 ) -> Result:
-    """Train and evaluate a model, or a teacher and its student; the arguments are :class:`KDConfig`'s.
+    """Train and evaluate a model, or a teacher and its student; the other arguments are :class:`KDConfig`'s.
+
+    Args:
+        model: a name or a class.
+        dataset: a name.
+        config_file_list: YAML files.
+        config_dict: values by key.
+        arguments: command-line words.
+        watch: gets the history of the last stage after each of its validations, and may end the run by raising.
+            Who watches also reports: no log is started and no table printed.
 
     Raises:
         UserError: something in the arguments, the config or the data that the user can mend.
     """
     config = KDConfig(model, dataset, config_file_list, config_dict, arguments)
     configs = stage_configs(config)  # wrong settings of any stage fail here, before data is read
-    data = _open_data(config)
+    data = open_data(config, log=watch is None)
     for stage_config in configs.values():
         check_list_lengths(stage_config, data)
     result = Result(
@@ -78,11 +89,12 @@ def run(
         dataset=config.dataset,
         seed=config["seed"],
         config=plain_values(config.final_config_dict),
-        stages=train(config, configs, lambda stage_config: make_loaders(stage_config, data)),
+        stages=train(config, configs, lambda stage_config: make_loaders(stage_config, data), watch),
     )
     if config["result_file"]:
         result.write(config["result_file"])
-    write_report(result.stages, config)
+    if watch is None:
+        write_report(result.stages, config)
     return result
 
 
@@ -104,7 +116,7 @@ def keep_scores(
     config = given.for_stage("teacher", given.model_class)
     _settings(config.model_class).read(config)
     with ranks():
-        data = _open_data(config)
+        data = open_data(config)
         check_list_lengths(config, data)
         asked_for = {"model": config.model, **given.asked_for("teacher")}
         teacher = teach("teacher", config, make_loaders(config, data), "scores", asked_for)
@@ -112,10 +124,11 @@ def keep_scores(
     return teacher.knowledge
 
 
-def _open_data(config: KDConfig) -> MultiModalDataset:
-    """Start the log and read the data set."""
+def open_data(config: KDConfig, log: bool = True) -> MultiModalDataset:
+    """Read the data set, with ``log`` after starting RecBole's log."""
     init_seed(config["seed"], config["reproducibility"])
-    init_logger(config)
+    if log:
+        init_logger(config)
     logger = getLogger()
     logger.info(sys.argv)
     logger.info(config)
@@ -156,16 +169,19 @@ def _settings(model: type) -> type[Settings]:
     return getattr(model, "settings_class", Settings)
 
 
-def train(config: KDConfig, configs: Mapping[str, KDConfig], loaders_of: Any) -> list[StageRecord]:
+def train(
+    config: KDConfig, configs: Mapping[str, KDConfig], loaders_of: Any, watch: Watch | None = None
+) -> list[StageRecord]:
     """Train the stages of a run in order; the last one is its result.
 
     Args:
         config: of the whole run.
         configs: of its stages, from :func:`stage_configs`.
         loaders_of: a function from a stage's config to its :class:`Loaders`.
+        watch: of the last stage.
     """
     if "model" in configs:
-        return [train_stage("model", config, loaders_of(config)).record]
+        return [train_stage("model", config, loaders_of(config), watch=watch).record]
     distiller_class = config.model_class.distiller_class
     teachers = [
         teach(stage, configs[stage], loaders_of(configs[stage]), distiller_class.learns_from, config.asked_for(stage))
@@ -191,5 +207,5 @@ def train(config: KDConfig, configs: Mapping[str, KDConfig], loaders_of: Any) ->
         stages.append(train_stage("baseline", student, loaders, start, initial).record)
     settings = distiller_class.settings_class.read(config).model_dump_json()
     parts = [*of_teachers, config.model, settings, config["init"]]
-    stages.append(train_stage("student", student, loaders, parts, distilled).record)
+    stages.append(train_stage("student", student, loaders, parts, distilled, watch).record)
     return stages

@@ -24,6 +24,14 @@ def tuned_file(model: str, dataset: str) -> Path:
     return FOLDER / "tuned" / f"{model}_on_{dataset}.yaml"
 
 
+def search_file(model: str) -> Path:
+    """What ``recbole-kd tune`` may try for a model; need not exist.
+
+    Beside ``model/``, not in it: RecBole's own models have ranges too, and no range is a value of a run.
+    """
+    return FOLDER / "search" / f"{model}.yaml"
+
+
 @cache
 def keys_of(file: Path) -> frozenset[str]:
     """The top-level keys of a YAML file, none if it is missing or empty."""

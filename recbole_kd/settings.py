@@ -83,6 +83,7 @@ class RunSettings(Settings):
     cache_dtype: Literal["float32", "float16"] | None
     resume: bool
     snapshot_seconds: NonNegative
+    search: dict[str, Any] | None
     tuned: bool
     eval_mask: Literal["recbole", "train"]
     result_file: str | None

@@ -25,7 +25,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.evaluation import per_user_metrics, ranking_seconds
 from recbole_kd.teacher.cache import identity_of
 from recbole_kd.teacher.foreign import load_any_checkpoint
-from recbole_kd.trainer import KDTrainer, SafeTrainerMixin
+from recbole_kd.trainer import KDTrainer, SafeTrainerMixin, Watch
 
 
 @dataclass
@@ -73,6 +73,7 @@ def train_stage(
     loaders: Loaders,
     parts: Sequence[str] = (),
     prepare: Callable[[nn.Module], Distiller | None] | None = None,
+    watch: Watch | None = None,
 ) -> Stage:
     """Train one model to early stopping and keep it, or take it from ``checkpoint_dir`` if it is there.
 
@@ -86,6 +87,7 @@ def train_stage(
         loaders: from :func:`recbole_kd.data.loaders.make_loaders`.
         parts: what else the result depends on, such as the teacher's fingerprint.
         prepare: gets the new student, may change its initial weights, and returns its distiller.
+        watch: gets the history after each validation; what it raises ends the training.
     """
     fingerprint = config.fingerprint(data_digest(loaders, config.model_class), *parts, *_given_weights(config))
     path = stage_path(config, name, fingerprint)
@@ -102,6 +104,7 @@ def train_stage(
     with torch.random.fork_rng():  # a distiller's own initial values must not shift the student's random numbers
         distiller = prepare(model) if prepare else None
     trainer = _trainer(config, model, distiller)
+    trainer.watch = watch
     trainer.use_stage(partial, None if name == "model" else name)  # a single model logs where RecBole's does
     if not trainer.use_snapshots(snapshot, loaders) or not config["resume"]:
         _remove(snapshot)

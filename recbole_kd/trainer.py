@@ -32,6 +32,8 @@ from recbole_kd.errors import UserError
 from recbole_kd.files import replacing
 from recbole_kd.scorer import scorer_of
 
+Watch = Callable[[list[dict[str, Any]]], None]  # gets a history after each validation; may end the run by raising
+
 
 @contextmanager
 def propagate_once(model: AbstractRecommender) -> Iterator[None]:
@@ -79,6 +81,7 @@ class SafeTrainerMixin:
     best_valid_result: dict[str, float] | None
     train_loss_dict: dict[int, float]
 
+    watch: Watch | None = None
     _snapshot: Path | None = None
     _snapshot_at: float
     _loose: dict[str, LooseValues]
@@ -250,7 +253,13 @@ class SafeTrainerMixin:
         score, result = super()._valid_epoch(valid_data, show_progress=show_progress)  # type: ignore[misc]
         if self.history:
             self.history[-1]["valid"] = plain_values(dict(result))
+        if self.watch:
+            self.watch(self.history)
         return score, result
+
+    def _check_nan(self, loss: Tensor) -> None:
+        if torch.isnan(loss):
+            raise UserError(f"the training loss of {self.config['model']} is NaN; lower learning_rate")
 
     def loss_names(self, losses: float | tuple[float, ...]) -> tuple[str, ...]:
         """The names of an epoch's loss terms, as many as ``losses`` has."""

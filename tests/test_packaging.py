@@ -80,7 +80,7 @@ class TestWheel:
         of_module = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
         imported = set()
         for file in (ROOT / "recbole_kd").rglob("*.py"):
-            imported |= set(re.findall(r"^\s*(?:from|import) ([a-z_]+)", file.read_text(encoding="utf-8"), re.M))
+            imported |= set(re.findall(r"^\s*(?:from|import) ([a-z0-9_]+)", file.read_text(encoding="utf-8"), re.M))
         missing = {
             of_module.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"recbole_kd"}
         } - asked
