@@ -39,9 +39,7 @@ class BM3(MultiModalRecommender):
         settings = self.settings
         self.user_embedding = nn.Embedding(self.n_users, settings.embedding_size)
         self.item_embedding = nn.Embedding(self.n_items, settings.embedding_size)
-        self.projections = nn.ModuleDict(
-            {name: nn.Linear(self.features(name).shape[1], settings.embedding_size) for name in self.modalities}
-        )
+        self.projections = self.make_projections(settings.embedding_size)
         self.predictor = nn.Linear(settings.embedding_size, settings.embedding_size)
         self.dropout = nn.Dropout(settings.dropout)
         self.graph = bipartite_graph(self.interactions).to(self.device)

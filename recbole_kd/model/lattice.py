@@ -43,9 +43,7 @@ class LATTICE(MultiModalRecommender):
         settings = self.settings
         self.user_embedding = nn.Embedding(self.n_users, settings.embedding_size)
         self.item_embedding = nn.Embedding(self.n_items, settings.embedding_size)
-        self.projections = nn.ModuleDict(
-            {name: nn.Linear(self.features(name).shape[1], settings.embedding_size) for name in self.modalities}
-        )
+        self.projections = self.make_projections(settings.embedding_size)
         self.modality_weights = nn.Parameter(torch.zeros(len(self.modalities)))
         self.graph = bipartite_graph(self.interactions).to(self.device)
         self._initial: dict[str, Neighbours] = {}

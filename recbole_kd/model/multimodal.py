@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType
-from torch import Tensor
+from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.errors import UserError
@@ -69,6 +69,10 @@ class MultiModalRecommender(GeneralRecommender):
     def features(self, modality: str) -> Tensor:
         """Features of all items, (n_items, d_m)."""
         return self.get_buffer(f"features_{modality}")
+
+    def make_projections(self, size: int) -> nn.ModuleDict:
+        """One linear map of each modality to ``size`` dimensions."""
+        return nn.ModuleDict({name: nn.Linear(self.features(name).shape[1], size) for name in self.modalities})
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Return the final user and item embeddings, (n_users, d) and (n_items, d)."""

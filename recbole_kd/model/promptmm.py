@@ -8,22 +8,18 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
-from recbole.data.interaction import Interaction
-from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.model.init import xavier_uniform_initialization
 from recbole.model.loss import BPRLoss, EmbLoss
-from recbole.utils import InputType
 from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.errors import UserError
 from recbole_kd.graph import (
     bipartite_graph,
     bipartite_halves,
-    interaction_matrix,
     layer_mean,
     propagate,
 )
+from recbole_kd.model.multimodal import Batch, MultiModalRecommender
 from recbole_kd.model.prompt import Prompt, principal_components, reduce_modality_prompt
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Probability, Settings
 
@@ -66,61 +62,35 @@ class Frozen(NamedTuple):
     reduced: dict[str, Tensor]
 
 
-class PromptMMTeacher(GeneralRecommender):
-    """PromptMM's multi-modal teacher (Wei et al., WWW 2024, section 3.2), on RecBole's contract.
+class PromptMMTeacher(MultiModalRecommender):
+    """PromptMM's multi-modal teacher (Wei et al., WWW 2024, section 3.2).
 
     Reads every modality that the data set has. ``prompt: false`` is the paper's "w/o prompt".
     """
 
-    input_type = InputType.PAIRWISE
     settings_class = TeacherSettings
-    reads_features = True
     prompt: Prompt | None
 
     def __init__(self, config: Any, dataset: MultiModalDataset) -> None:
-        """Args:
-        config: holds :class:`TeacherSettings`.
-        dataset: the training split.
-
-        Raises:
-            UserError: the data set has no item features.
-        """
         super().__init__(config, dataset)
-        self.settings = settings = TeacherSettings.read(config)
-        if not dataset.modalities:
-            raise UserError(
-                f"{type(self).__name__} needs item features, but data set {config['dataset']!r} has none; put "
-                f"{config['dataset']}.<modality>.npy and {config['dataset']}.item_ids beside its atomic files"
-            )
-        features = {name: dataset.features(name) for name in dataset.modalities}
-        pairs = dataset.inter_matrix(form="coo")
-        interactions = interaction_matrix(np.asarray(pairs.row), np.asarray(pairs.col), self.n_users, self.n_items)
-
+        settings = self.settings
         self.user_embedding = nn.Embedding(self.n_users, settings.heads * settings.embedding_size)
         self.item_embedding = nn.Embedding(self.n_items, settings.heads * settings.embedding_size)
-        self.reductions = nn.ModuleDict(
-            {name: nn.Linear(matrix.shape[1], settings.embedding_size) for name, matrix in features.items()}
-        )
+        self.reductions = self.make_projections(settings.embedding_size)
         self.dropout = nn.Dropout(settings.feature_dropout)
-        self.prompt = _prompt(features, interactions, settings) if settings.prompt else None
-        self.bpr_loss, self.reg_loss = BPRLoss(), EmbLoss()
+        features = {name: self.features(name) for name in self.modalities}
+        self.prompt = _prompt(features, self.interactions, settings) if settings.prompt else None
         for name, matrix in features.items():
             self.register_buffer(f"features_{name}", F.normalize(matrix, dim=1), persistent=False)
-        self.graph = bipartite_graph(interactions).to(self.device)
-        self.to_users, self.to_items = (half.to(self.device) for half in bipartite_halves(interactions))
-        self.restore_user_e: Tensor | None = None
-        self.restore_item_e: Tensor | None = None
-        self.other_parameter_name = ["restore_user_e", "restore_item_e"]
+        self.bpr_loss, self.reg_loss = BPRLoss(), EmbLoss()
+        self.graph = bipartite_graph(self.interactions).to(self.device)
+        self.to_users, self.to_items = (half.to(self.device) for half in bipartite_halves(self.interactions))
         self.apply(xavier_uniform_initialization)
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Return the final user and item embeddings."""
         views = self.views()
         return views.user, views.item
-
-    def embeddings(self) -> tuple[Tensor, Tensor]:
-        """The Scorer contract: what a score is the dot product of."""
-        return self.forward()
 
     def views(self, frozen: Frozen | None = None) -> Views:
         """Compute everything that the losses read.
@@ -184,47 +154,25 @@ class PromptMMTeacher(GeneralRecommender):
         sizes = self.settings.embedding_size
         return dict(zip(reduced, zip(users.split(sizes, dim=1), items.split(sizes, dim=1), strict=True), strict=True))
 
-    def calculate_loss(self, interaction: Interaction) -> Tensor:
+    def loss(self, batch: Batch) -> Tensor:
         """``Σ_heads BPR(final) + λ_m Σ_m BPR(F^m) + λ_pr BPR(prompt) + λ_reg L2``, a scalar."""
-        self.restore_user_e = self.restore_item_e = None
-        settings = self.settings
-        batch = interaction[self.USER_ID], interaction[self.ITEM_ID], interaction[self.NEG_ITEM_ID]
-        views = self.views()
+        settings, views = self.settings, self.views()
         loss = self._bpr(views.user, views.item, batch, settings.heads)
         for users, items in views.modalities.values():
             loss = loss + settings.modality_loss_weight * self._bpr(users, items, batch)
         if views.prompt is not None:
             loss = loss + settings.prompt_loss_weight * self._bpr(*views.prompt, batch)
-        user, positive, negative = batch
-        rows = self.user_embedding(user), self.item_embedding(positive), self.item_embedding(negative)
+        rows = self.user_embedding(batch.user), self.item_embedding(batch.positive), self.item_embedding(batch.negative)
         return loss + settings.reg_weight * self.reg_loss(*rows, require_pow=True).squeeze()
 
-    def _bpr(self, users: Tensor, items: Tensor, batch: tuple[Tensor, Tensor, Tensor], heads: int = 1) -> Tensor:
+    def _bpr(self, users: Tensor, items: Tensor, batch: Batch, heads: int = 1) -> Tensor:
         """BPR, summed over ``heads`` groups of dimensions, each of which ranks on its own."""
-        user = F.embedding(batch[0], users)
-        scores = ((user * F.embedding(ids, items)).unflatten(1, (heads, -1)).sum(dim=2) for ids in batch[1:])
+        user = F.embedding(batch.user, users)
+        scores = (
+            (user * F.embedding(ids, items)).unflatten(1, (heads, -1)).sum(dim=2)
+            for ids in (batch.positive, batch.negative)
+        )
         return heads * self.bpr_loss(*scores)
-
-    def predict(self, interaction: Interaction) -> Tensor:
-        """Scores of user–item pairs, (B,)."""
-        users, items = self._restored()
-        return (users[interaction[self.USER_ID]] * items[interaction[self.ITEM_ID]]).sum(dim=1)
-
-    def full_sort_predict(self, interaction: Interaction) -> Tensor:
-        """Scores of all items for the users of the batch, flat, (B · n_items,)."""
-        users, items = self._restored()
-        return (users[interaction[self.USER_ID]] @ items.T).view(-1)
-
-    def _restored(self) -> tuple[Tensor, Tensor]:
-        """The final embeddings, kept between two scorings as RecBole's graph models keep theirs."""
-        if self.restore_user_e is None or self.restore_item_e is None:
-            self.restore_user_e, self.restore_item_e = self.forward()
-        return self.restore_user_e, self.restore_item_e
-
-    def inference_parameters(self) -> int:
-        """Numbers read to score from a checkpoint: the parameters, and the feature matrices."""
-        parameters = sum(parameter.numel() for parameter in self.parameters())
-        return parameters + sum(self.get_buffer(f"features_{name}").numel() for name in self.reductions)
 
 
 def _prompt(features: dict[str, Tensor], interactions: sp.csr_array, settings: TeacherSettings) -> Prompt:

@@ -45,9 +45,7 @@ class SLMRec(MultiModalRecommender):
             self.register_buffer(f"features_{name}", F.normalize(self.features(name), dim=1), persistent=False)
         self.user_embedding = nn.Embedding(self.n_users, size)
         self.item_embedding = nn.Embedding(self.n_items, size)
-        self.projections = nn.ModuleDict(
-            {name: nn.Linear(self.features(name).shape[1], size) for name in self.modalities}
-        )
+        self.projections = self.make_projections(size)
         width = (1 + len(self.modalities)) * size
         self.fuse_users, self.fuse_items = nn.Linear(width, size), nn.Linear(width, size)
         if settings.ssl_task == "fac":
