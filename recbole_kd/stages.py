@@ -255,9 +255,13 @@ def start_from_teacher(student: nn.Module, users: Tensor, items: Tensor) -> None
         UserError: the teacher is the smaller one, or the student has no embeddings to give them to.
     """
     tables: list[Any] = [getattr(student, name, None) for name in ("user_embedding", "item_embedding")]
-    if not all(isinstance(table, nn.Embedding) for table in tables):
-        raise UserError(f"init=teacher needs a student with embeddings, not {type(student).__name__}; use init=xavier")
-    size = tables[0].embedding_dim
+    sizes = {table.embedding_dim if isinstance(table, nn.Embedding) else None for table in tables}
+    size = sizes.pop()
+    if size is None or sizes:
+        raise UserError(
+            f"init=teacher needs a student with user and item embeddings of one size, not {type(student).__name__}; "
+            "use init=xavier"
+        )
     if users.shape[1] < size:
         raise UserError(
             f"init=teacher needs a teacher at least as large as the student, but the student has {size} dimensions and "

@@ -174,6 +174,7 @@ class TestPairs:
             ({"teacher": ["BPR", "LightGCN"]}, "learns from one teacher"),
             ({"student": "PromptMM"}, "PromptMM is a distillation method"),
             ({"kd_temperature": 0}, "kd_temperature=0 is not valid"),
+            ({"student": "VBPR", "init": "teacher"}, "embeddings of one size, not VBPR"),
             ({"kd_variant": "nosep"}, "kd_variant='nosep' is not valid"),
             ({"kd_topk": 20, "cache_topk": 10}, "cache_topk"),
         ],
