@@ -72,7 +72,7 @@ def main() -> int:
     else:
         found["ratio"] = round(found["distilled_seconds"] / found["alone_seconds"], 2)
     what = {"benchmark": "distil_epoch", "model": arguments.model, "student": student.model}
-    keys = ("train_batch_size", "kd_topk", "kd_samples", "kd_users", "kd_renew")
+    keys = ("train_batch_size", "kd_topk", "kd_samples", "kd_users", "kd_every", "kd_renew")
     what |= {key: config[key] for key in keys if config[key] is not None}
     print(json.dumps({**what, "dataset": arguments.dataset, "threads": arguments.threads, **found}))
     return 0
