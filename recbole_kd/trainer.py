@@ -258,8 +258,10 @@ class SafeTrainerMixin:
         return score, result
 
     def _check_nan(self, loss: Tensor) -> None:
-        if torch.isnan(loss):
-            raise UserError(f"the training loss of {self.config['model']} is NaN; lower learning_rate")
+        try:
+            super()._check_nan(loss)  # type: ignore[misc]
+        except ValueError:
+            raise UserError(f"the training loss of {self.config['model']} is NaN; lower learning_rate") from None
 
     def loss_names(self, losses: float | tuple[float, ...]) -> tuple[str, ...]:
         """The names of an epoch's loss terms, as many as ``losses`` has."""

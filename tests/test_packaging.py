@@ -1,5 +1,6 @@
 """The package as it is installed: what the wheel holds, what it asks for, and that it runs from an empty folder."""
 
+import ast
 import importlib.metadata
 import re
 import shutil
@@ -80,7 +81,11 @@ class TestWheel:
         of_module = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
         imported = set()
         for file in (ROOT / "recbole_kd").rglob("*.py"):
-            imported |= set(re.findall(r"^\s*(?:from|import) ([a-z0-9_]+)", file.read_text(encoding="utf-8"), re.M))
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    imported.add(str(node.module).partition(".")[0])
         missing = {
             of_module.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"recbole_kd"}
         } - asked
