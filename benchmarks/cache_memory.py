@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from memory import peak_megabytes
 
 from recbole_kd.scorer import Scorer
 from recbole_kd.teacher.build import build_cache
@@ -42,17 +42,13 @@ def main() -> None:
     random = np.random.default_rng(2020)
     pairs = tuple(random.integers(1, size, 27 * arguments.users) for size in (arguments.users, arguments.items))
     positives = sp.csr_matrix((np.ones(len(pairs[0]), np.float32), pairs), (arguments.users, arguments.items))
-    before = _peak_megabytes()
+    before = peak_megabytes()
     with tempfile.TemporaryDirectory() as folder:
         scorer = Scorer(teacher, lambda: (teacher.users, teacher.items))
         build_cache(folder, scorer, positives, {}, {}, topk=arguments.topk, show_progress=True)
         disk = sum(entry.stat().st_size for entry in Path(folder).iterdir()) / 2**20
-    found = {"added_megabytes": round(_peak_megabytes() - before), "disk_megabytes": round(disk)}
+    found = {"added_megabytes": round(peak_megabytes() - before), "disk_megabytes": round(disk)}
     print(json.dumps({"benchmark": "cache_memory", **vars(arguments), **found}))
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

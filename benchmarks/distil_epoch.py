@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import sys
 import time
 from statistics import mean
 
 import torch
+from memory import peak_megabytes
 from recbole.utils import init_seed
 from tqdm import trange
 
@@ -47,7 +47,7 @@ def main() -> int:
     student = stage_configs(config)["student"]
     loaders = make_loaders(student, MultiModalDataset(student))
     train = loaders.train._dataset
-    before = _peak_megabytes()
+    before = peak_megabytes()
     trainers = {}
     for name in ("alone", "distilled"):
         if arguments.only in (None, name):
@@ -67,7 +67,7 @@ def main() -> int:
                 seconds[name].append(time.perf_counter() - start)
     found = {f"{name}_seconds": round(mean(times[arguments.warm_up :]), 3) for name, times in seconds.items()}
     if arguments.only:
-        found["peak_megabytes"] = round(_peak_megabytes())
+        found["peak_megabytes"] = round(peak_megabytes())
         found["before_megabytes"] = round(before)
     else:
         found["ratio"] = round(found["distilled_seconds"] / found["alone_seconds"], 2)
@@ -76,10 +76,6 @@ def main() -> int:
     what |= {key: config[key] for key in keys if config[key] is not None}
     print(json.dumps({**what, "dataset": arguments.dataset, "threads": arguments.threads, **found}))
     return 0
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":
