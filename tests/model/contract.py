@@ -25,6 +25,14 @@ def build(model: str, dataset: str, **values) -> SimpleNamespace:
     return SimpleNamespace(config=config, dataset=data, loaders=loaders, model=made, batch=next(iter(loaders.train)))
 
 
+def assert_same_with_gradients(ours: torch.Tensor, expected: torch.Tensor, parameters: list[torch.Tensor]) -> None:
+    """Equal values, and equal gradients of a random projection in every parameter."""
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+    weights = torch.randn_like(ours)
+    of_ours, of_expected = (torch.autograd.grad((found * weights).sum(), parameters) for found in (ours, expected))
+    torch.testing.assert_close(of_ours, of_expected, rtol=1e-3, atol=1e-4)
+
+
 class ModelContract:
     model: str
     learns_with: ClassVar[dict] = {}  # keys without which it takes more than 40 epochs to learn the checkerboard
