@@ -165,7 +165,7 @@ class KDConfig(Config):
             drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
         """
         drop = {"model", "dataset", "teacher", "student", *drop}
-        prefixes = ["student_"] if stage == "student" else teacher_prefixes(stage)
+        prefixes = stage_prefixes(stage)
         values = {
             key: value for key, value in self._method_values.items() if key not in drop and not OF_STAGE.match(key)
         }
@@ -180,7 +180,7 @@ class KDConfig(Config):
 
     def asked_for(self, stage: str) -> dict[str, Any]:
         """What the user, not a YAML file of ours, gave for one teacher: its model and its own settings."""
-        prefixes = teacher_prefixes(stage)
+        prefixes = stage_prefixes(stage)
         given = self.external_config_dict
         found = {
             key.removeprefix(prefix): value
@@ -215,8 +215,10 @@ def recorded_values(config: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def teacher_prefixes(stage: str) -> list[str]:
-    """``teacher_`` is for all teachers, ``teacher2_`` for the second alone."""
+def stage_prefixes(stage: str) -> list[str]:
+    """How a key begins that is for this stage: ``teacher_`` is for all teachers, ``teacher2_`` for the second alone."""
+    if stage == "student":
+        return ["student_"]
     return ["teacher_", f"teacher{stage.removeprefix('teacher') or 1}_"]
 
 

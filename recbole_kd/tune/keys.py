@@ -8,7 +8,7 @@ from typing import Any
 from recbole.utils import argument_list
 
 from recbole_kd import properties
-from recbole_kd.config import OF_STAGE, WITHOUT_EFFECT, KDConfig, teacher_prefixes
+from recbole_kd.config import OF_STAGE, WITHOUT_EFFECT, KDConfig, stage_prefixes
 from recbole_kd.errors import UserError, did_you_mean
 
 # Scores under other values of these cannot be compared: the data, its split, the metric.
@@ -38,7 +38,7 @@ def stages_of(key: str, config: KDConfig, configs: Mapping[str, KDConfig]) -> di
     found = {
         stage: stage_config[bare]
         for stage, stage_config in configs.items()
-        if bare in stage_config and (not prefix or prefix in _prefixes(stage))
+        if bare in stage_config and (not prefix or prefix in stage_prefixes(stage))
     }
     if not found:
         hint = did_you_mean(key, properties.known_keys()) or f"; see properties/model/{config.model}.yaml"
@@ -54,7 +54,7 @@ def default_of(key: str, config: KDConfig, configs: Mapping[str, KDConfig]) -> A
     """
     found = stages_of(key, config, configs)
     first = next(iter(found.values()))
-    own = [f"{prefix}{key}" for stage in found if stage for prefix in _prefixes(stage)] if len(found) > 1 else []
+    own = [f"{prefix}{key}" for stage in found if stage for prefix in stage_prefixes(stage)] if len(found) > 1 else []
     if any(value != first for value in found.values()) or any(name in config for name in own):
         stages = ", ".join(f"{stage} {value}" for stage, value in found.items())
         raise UserError(f"search: {key} is of several stages ({stages}); search student_{key} or teacher_{key}")
@@ -69,7 +69,3 @@ def reaches_teacher(key: str, config: KDConfig, configs: Mapping[str, KDConfig])
 def _split(key: str, configs: Mapping[str, KDConfig]) -> tuple[str, str]:
     match = OF_STAGE.match(key)
     return (match[0], key[match.end() :]) if match and "model" not in configs else ("", key)
-
-
-def _prefixes(stage: str) -> list[str]:
-    return ["student_"] if stage == "student" else teacher_prefixes(stage)
