@@ -107,6 +107,12 @@ def layer_mean(graph: Graph, x: Tensor, layers: int) -> Tensor:
     return total / (layers + 1)
 
 
+def light_gcn(graph: Graph, users: Tensor, items: Tensor, layers: int) -> tuple[Tensor, Tensor]:
+    """:func:`layer_mean` on a user–item graph: final users (n_users, d) and items (n_items, d)."""
+    final = layer_mean(graph, torch.cat([users, items]), layers)
+    return final[: len(users)], final[len(users) :]
+
+
 def normalise(matrix: sp.spmatrix | sp.sparray) -> sp.csr_array:
     """``D_r^-1/2 M D_c^-1/2`` with the row and column sums of ``M``; a row without entries stays zero.
 
@@ -123,19 +129,6 @@ def interaction_matrix(users: np.ndarray, items: np.ndarray, n_users: int, n_ite
     matrix.sum_duplicates()
     matrix.data[:] = 1.0
     return matrix
-
-
-def neighbour_matrix(neighbours: np.ndarray, values: np.ndarray) -> sp.csr_array:
-    """Items × items from the nearest items of each: entry (i, j) is there if j is a neighbour of i.
-
-    Args:
-        neighbours: (n_items, k), 0 beyond a row's last.
-        values: (n_items, k), the entries.
-    """
-    n_items, k = neighbours.shape
-    filled = neighbours.ravel() > 0
-    rows = np.repeat(np.arange(n_items), k)[filled]
-    return sp.csr_array((values.ravel()[filled], (rows, neighbours.ravel()[filled])), shape=(n_items, n_items))
 
 
 def bipartite_graph(interactions: sp.spmatrix | sp.sparray) -> Graph:

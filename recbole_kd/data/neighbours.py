@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -39,6 +40,14 @@ class Neighbours(NamedTuple):
         similarity = self.similarity.relu()
         scale = (similarity.sum(dim=1, keepdim=True) + 1e-7).rsqrt()
         return Neighbours(self.items, scale * similarity * F.embedding(self.items, scale).squeeze(2))
+
+    def matrix(self) -> sp.csr_array:
+        """Items × items with the similarities as entries: (i, j) is there if j is a neighbour of i."""
+        n_items, k = self.items.shape
+        columns, entries = (part.detach().cpu().numpy().ravel() for part in self)
+        filled = columns > 0
+        rows = np.repeat(np.arange(n_items), k)[filled]
+        return sp.csr_array((entries[filled], (rows, columns[filled])), shape=(n_items, n_items))
 
 
 @torch.no_grad()

@@ -85,6 +85,12 @@ class Distiller(nn.Module):
         trainable = [parameter for parameter in self.parameters() if parameter.requires_grad]
         return [{"params": trainable}] if trainable else []
 
+    def some(self, ids: Tensor, wanted: int) -> Tensor:
+        """``wanted`` of ``ids`` (B,), drawn anew at each call; all if ``wanted`` is 0 or more than there are."""
+        if not wanted or len(ids) <= wanted:
+            return ids
+        return ids[torch.randperm(len(ids), generator=self.generator)[:wanted].to(ids.device)]
+
     def begin_epoch(self, student: Scorer, epoch: int) -> None:
         """Called before each epoch, counted from 0, for what is renewed once an epoch."""
 

@@ -93,7 +93,7 @@ class MTS4MMDistiller(Distiller):
         views = student.model.forward()
         candidates = torch.cat([ids.positive, ids.negative]).unique()
         if settings.rank_weight:
-            users = self._some(ids.user.unique())
+            users = self.some(ids.user.unique(), settings.rank_users)
             logits = F.embedding(users, views.user) @ F.embedding(candidates, views.item).T
             terms["rank"] = settings.rank_weight * ensemble_kl(
                 logits, _scores(taught, users, candidates), settings.rank_temperature, self._weights()
@@ -123,12 +123,6 @@ class MTS4MMDistiller(Distiller):
             for users, items in taught.values()
         ]
         return -F.logsigmoid(self.log_weights.softmax(dim=0) @ torch.stack(margins)).mean()
-
-    def _some(self, users: Tensor) -> Tensor:
-        wanted = self.settings.rank_users
-        if not wanted or len(users) <= wanted:
-            return users
-        return users[torch.randperm(len(users), generator=self.generator)[:wanted].to(users.device)]
 
 
 @torch.no_grad()

@@ -126,7 +126,7 @@ class RCEKDDistiller(Distiller):
         if self._step % settings.kd_every:
             return {"rce": torch.zeros((), device=student.model.device)}
         weight = settings.kd_weight * settings.kd_every
-        users = self._some(batch[self.user_field].unique())
+        users = self.some(batch[self.user_field].unique(), settings.kd_users)
         if settings.kd_variant == "full_ce":
             losses = [
                 checkpoint(self._over_all_items, student, part, use_reentrant=False)
@@ -196,13 +196,6 @@ class RCEKDDistiller(Distiller):
         if self.settings.mask_train_positives:
             ranked[self._positives.rows(users)] = False
         return set_cross_entropy(logits, self.teachers[0].score_all(users), self.settings.kd_temperature, ranked)
-
-    def _some(self, users: Tensor) -> Tensor:
-        """``kd_users`` of a batch's users, drawn anew each step; all of them where it is 0."""
-        wanted = self.settings.kd_users
-        if not wanted or len(users) <= wanted:
-            return users
-        return users[torch.randperm(len(users), generator=self.generator)[:wanted].to(users.device)]
 
     @staticmethod
     def _block(student: Scorer) -> int:

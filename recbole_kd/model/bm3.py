@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from recbole.model.init import xavier_uniform_initialization
 from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.distill.losses import scaled_cosine_error
-from recbole_kd.graph import bipartite_graph, layer_mean
+from recbole_kd.graph import bipartite_graph, light_gcn
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Probability, Settings
 
@@ -52,9 +51,9 @@ class BM3(MultiModalRecommender):
 
     def _online(self) -> tuple[Tensor, Tensor]:
         """LightGCN's users and items, the latter with their ID embedding added (eq. 3)."""
-        ids = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
-        final = layer_mean(self.graph, ids, self.settings.n_layers)
-        return final[: self.n_users], final[self.n_users :] + self.item_embedding.weight
+        ids = self.item_embedding.weight
+        users, items = light_gcn(self.graph, self.user_embedding.weight, ids, self.settings.n_layers)
+        return users, items + ids
 
     def loss(self, batch: Batch) -> Tensor:
         """``L_rec + w Σ_m (L_align + L_mask) + λ L2`` (the paper's contrastive loss); negatives are not used.

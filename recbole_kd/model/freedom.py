@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.errors import UserError
-from recbole_kd.graph import Graph, bipartite_graph, layer_mean, neighbour_matrix, propagate
+from recbole_kd.graph import Graph, bipartite_graph, light_gcn, propagate
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Probability, Settings
 
@@ -61,7 +61,7 @@ class FREEDOM(MultiModalRecommender):
         total = sp.csr_array((self.n_items, self.n_items))
         for name, weight in zip(self.modalities, weights, strict=True):
             near = dataset.neighbours(name, self.settings.knn_k).binary().normalised()
-            total = total + weight * neighbour_matrix(near.items.numpy(), near.similarity.numpy())
+            total = total + weight * near.matrix()
         return Graph.from_scipy(total, symmetric=False)
 
     def train(self, mode: bool = True) -> Self:
@@ -85,12 +85,11 @@ class FREEDOM(MultiModalRecommender):
         return self._on(self.graph)
 
     def _on(self, graph: Graph) -> tuple[Tensor, Tensor]:
-        ids = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
-        final = layer_mean(graph, ids, self.settings.n_layers)
         near = self.item_embedding.weight
+        users, items = light_gcn(graph, self.user_embedding.weight, near, self.settings.n_layers)
         for _ in range(self.settings.n_item_layers):
             near = propagate(self.item_graph, near)
-        return final[: self.n_users], final[self.n_users :] + near
+        return users, items + near
 
     def loss(self, batch: Batch) -> Tensor:
         """``BPR + λ Σ_m BPR`` with the projected features as items (eq. 13)."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.neighbours import Neighbours, nearest_items
-from recbole_kd.graph import Graph, bipartite_graph, layer_mean, neighbour_matrix, propagate
+from recbole_kd.graph import Graph, bipartite_graph, light_gcn, propagate
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr, squared_norm
 from recbole_kd.scorer import dot_scores
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Probability, Settings
@@ -87,9 +87,9 @@ class LATTICE(MultiModalRecommender):
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Final embeddings (eq. 8), in training on the epoch's item graph."""
-        ids = torch.cat([self.user_embedding.weight, self.item_embedding.weight])
-        final = layer_mean(self.graph, ids, self.settings.n_layers)
-        return final[: self.n_users], final[self.n_users :] + F.normalize(self._propagated(), dim=1)
+        ids = self.user_embedding.weight, self.item_embedding.weight
+        users, items = light_gcn(self.graph, *ids, self.settings.n_layers)
+        return users, items + F.normalize(self._propagated(), dim=1)
 
     def _propagated(self) -> Tensor:
         """The item embeddings after the layers on the item graph, (n_items, d) (eq. 7)."""
@@ -100,8 +100,7 @@ class LATTICE(MultiModalRecommender):
             return x
         near, entries = self.item_graph()
         if self.training:
-            kept = neighbour_matrix(near.cpu().numpy(), entries.detach().cpu().numpy())
-            self._kept = Graph.from_scipy(kept, symmetric=False).to(self.device)
+            self._kept = Graph.from_scipy(Neighbours(near, entries).matrix(), symmetric=False).to(self.device)
         for _ in range(self.settings.n_item_layers):
             x = F.embedding_bag(near, x, mode="sum", per_sample_weights=entries)
         return x

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.distill.losses import info_nce
-from recbole_kd.graph import Graph, neighbour_matrix
+from recbole_kd.graph import Graph
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr, squared_norm
 from recbole_kd.model.views import ID, Encoders, SharedSpecific
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Positive, Settings
@@ -60,7 +60,7 @@ class MGCN(MultiModalRecommender):
     def _item_graph(self, dataset: MultiModalDataset, name: str) -> Graph:
         """``D^-1/2 S D^-1/2`` with the cosines of the nearest items (eqs. 3-5); a negative one counts as none."""
         near = dataset.neighbours(name, self.settings.knn_k).normalised()
-        return Graph.from_scipy(neighbour_matrix(near.items.numpy(), near.similarity.numpy()), symmetric=False)
+        return Graph.from_scipy(near.matrix(), symmetric=False)
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Final users and items."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.errors import UserError, did_you_mean
-from recbole_kd.graph import Graph, neighbour_matrix, normalise
+from recbole_kd.graph import Graph, normalise
 from recbole_kd.model.mgcn import contrast
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr, squared_norm
 from recbole_kd.model.views import ID, Encoders, Pair, SharedSpecific
@@ -83,8 +83,7 @@ class MTS4MMStudent(MultiModalRecommender):
 
     def _item_graph(self, dataset: MultiModalDataset, name: str) -> Graph:
         """The binary nearest items, made symmetric by union, and normalised."""
-        near = dataset.neighbours(name, self.settings.knn_k).binary()
-        matrix = neighbour_matrix(near.items.numpy(), near.similarity.numpy())
+        matrix = dataset.neighbours(name, self.settings.knn_k).binary().matrix()
         return Graph.from_scipy(normalise(matrix.maximum(matrix.T)))
 
     def forward(self) -> Views:  # type: ignore[override]
@@ -102,11 +101,6 @@ class MTS4MMStudent(MultiModalRecommender):
     def embeddings(self) -> Pair:
         """The Scorer contract: what a score is the dot product of."""
         return self.forward()[:2]
-
-    def _restored(self) -> Pair:
-        if self.restore_user_e is None or self.restore_item_e is None:
-            self.restore_user_e, self.restore_item_e = self.embeddings()
-        return self.restore_user_e, self.restore_item_e
 
     def loss(self, batch: Batch) -> Tensor:
         """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part)."""

@@ -104,7 +104,7 @@ class MultiModalRecommender(GeneralRecommender):
     def _restored(self) -> tuple[Tensor, Tensor]:
         """The final embeddings, kept between two scorings as RecBole's graph models keep theirs."""
         if self.restore_user_e is None or self.restore_item_e is None:
-            self.restore_user_e, self.restore_item_e = self.forward()
+            self.restore_user_e, self.restore_item_e = self.embeddings()
         return self.restore_user_e, self.restore_item_e
 
     def inference_parameters(self) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.distill.losses import info_nce
-from recbole_kd.graph import bipartite_graph, layer_mean
+from recbole_kd.graph import bipartite_graph, light_gcn
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Positive, Probability, Settings
 
@@ -80,8 +80,7 @@ class SLMRec(MultiModalRecommender):
     def _propagated(self, starts: list[Tensor]) -> tuple[Tensor, Tensor]:
         """LightGCN in every view from the same user embeddings; (n_users, V · d) and (n_items, V · d)."""
         users = self.user_embedding.weight.repeat(1, len(starts))
-        final = layer_mean(self.graph, torch.cat([users, torch.cat(starts, dim=1)]), self.settings.n_layers)
-        return final[: self.n_users], final[self.n_users :]
+        return light_gcn(self.graph, users, torch.cat(starts, dim=1), self.settings.n_layers)
 
     def _rows(self, starts: list[Tensor], batch: Batch) -> tuple[Tensor, Tensor]:
         """The batch's users and positive items after propagation, (B, V · d) each."""

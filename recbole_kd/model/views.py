@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from recbole_kd.graph import Graph, bipartite_graph, bipartite_halves, layer_mean, propagate
+from recbole_kd.graph import Graph, bipartite_graph, bipartite_halves, layer_mean, light_gcn, propagate
 from recbole_kd.model.multimodal import MultiModalRecommender
 
 Pair = tuple[Tensor, Tensor]
@@ -91,10 +91,7 @@ class Encoders(nn.Module):
         """Users and items of every view, the ID's first."""
         found: dict[str, Pair] = {}
         if self.user_embedding is not None:
-            n_users = self.user_embedding.num_embeddings
-            ids = torch.cat([self.user_embedding.weight, self._items(ID)])
-            final = layer_mean(self.graph, ids, self.layers)
-            found[ID] = final[:n_users], final[n_users:]
+            found[ID] = light_gcn(self.graph, self.user_embedding.weight, self._items(ID), self.layers)
         for name, view in self.views.items():
             found[name] = view(self._items(ID if self.shared_ids else name))
         return found

@@ -109,7 +109,7 @@ class TestLoss:
     def test_some_users_of_a_batch_are_drawn_anew_each_step(self, checkerboard):
         made = Made("RCEKD", checkerboard, **SMALL, kd_users=5)
         users = torch.arange(1, 30)
-        first, second = (made.distiller._some(users) for _ in range(2))
+        first, second = (made.distiller.some(users, 5) for _ in range(2))
         assert len(set(first.tolist())) == 5
         assert first.tolist() != second.tolist()
 
