@@ -17,7 +17,7 @@ def dense_normalised(matrix: np.ndarray) -> np.ndarray:
     return matrix / np.sqrt(np.outer(rows, columns))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(pairs)
 def test_bipartite_graph_equals_the_dense_formula(interactions):
     users, items = np.array(interactions).T

@@ -150,5 +150,5 @@ def info_nce(a: Tensor, b: Tensor, temperature: float) -> Tensor:
         b: (B, d); row i is the positive of ``a``'s row i, all others are its negatives.
         temperature: τ > 0.
     """
-    logits = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / temperature
+    logits = (F.normalize(a, dim=1) / temperature) @ F.normalize(b, dim=1).T
     return F.cross_entropy(logits, torch.arange(len(a), device=a.device))

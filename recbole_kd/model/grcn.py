@@ -10,6 +10,7 @@ from recbole.model.init import xavier_uniform_initialization
 from torch import Tensor, nn
 
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.edges import Edges, edge_scores, edge_softmax, weighted_sums
 from recbole_kd.graph import Graph
 from recbole_kd.model.multimodal import Batch, MultiModalRecommender, bpr, squared_norm
 from recbole_kd.settings import Count, CountOrZero, NonNegative, Settings
@@ -57,32 +58,38 @@ class GRCN(MultiModalRecommender):
         )
         self.user_confidence = nn.Parameter(torch.ones(self.n_users, len(self.modalities)))
         self.item_confidence = nn.Parameter(torch.ones(self.n_items, len(self.modalities)))
-        self.graph = Graph.from_scipy(self.interactions, symmetric=False).to(self.device)
+        self.to_users = Edges.of(Graph.from_scipy(self.interactions, symmetric=False).to(self.device))
+        self.to_items = self.to_users.reversed()
         self.apply(xavier_uniform_initialization)
 
     def refine(self, modality: str) -> Refined:
         """Graph refining layer: route the users' preferences among the items of their neighbourhood, then score."""
-        to_users, to_items = self.graph.matrix, self.graph.transpose
+        to_users, to_items = self.to_users, self.to_items
         users = F.normalize(self.preferences[modality], dim=1)
         items = F.normalize(F.leaky_relu(self.projections[modality](self.features(modality))), dim=1)
         for _ in range(self.settings.n_routings):
-            routed = gather(to_users, attention(to_users, users, items), items)
-            users = F.normalize(users + routed, dim=1)
-        of_users, of_items = attention(to_users, users, items), attention(to_items, items, users)
+            routed = edge_softmax(to_users, edge_scores(to_users, users, items))
+            users = F.normalize(users + weighted_sums(to_users, routed, items), dim=1)
+        scores = edge_scores(to_users, users, items)
+        of_users = edge_softmax(to_users, scores)
+        of_items = edge_softmax(to_items, scores.index_select(0, to_users.order))
         return Refined(
-            users + gather(to_users, of_users, items), items + gather(to_items, of_items, users), of_users, of_items
+            users + weighted_sums(to_users, of_users, items),
+            items + weighted_sums(to_items, of_items, users),
+            of_users,
+            of_items,
         )
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """IDs on the refined graph and the modalities side by side, (n_users, (1 + M) d) and (n_items, (1 + M) d)."""
         refined = [self.refine(name) for name in self.modalities]
-        to_users, to_items = self.graph.matrix, self.graph.transpose
+        to_users, to_items = self.to_users, self.to_items
         of_users = prune(to_users, [one.to_users for one in refined], self.item_confidence)
         of_items = prune(to_items, [one.to_items for one in refined], self.user_confidence)
         users, items = (F.normalize(table.weight, dim=1) for table in (self.user_embedding, self.item_embedding))
         all_users, all_items = users, items
         for _ in range(self.settings.n_layers):
-            users, items = gather(to_users, of_users, items), gather(to_items, of_items, users)
+            users, items = weighted_sums(to_users, of_users, items), weighted_sums(to_items, of_items, users)
             all_users, all_items = all_users + users, all_items + items
         return (
             torch.cat([all_users, *(one.users for one in refined)], dim=1),
@@ -96,44 +103,12 @@ class GRCN(MultiModalRecommender):
         return bpr(users, items, batch) + self.settings.reg_weight * penalty
 
 
-def attention(edges: Tensor, targets: Tensor, sources: Tensor) -> Tensor:
-    """Softmax of the dot products over the edges of each target, (E,).
-
-    Args:
-        edges: CSR, a row for each target.
-        targets: unit vectors, (n, d), so that the exponentials need no bound.
-        sources: unit vectors, (m, d).
-    """
-    powers = torch.sparse.sampled_addmm(edges, targets, sources.T, beta=0.0).values().exp()
-    target = torch.repeat_interleave(edges.crow_indices().diff())
-    totals = powers.new_zeros(len(targets)).index_add(0, target, powers)
-    return powers / totals.index_select(0, target)
-
-
-def gather(edges: Tensor, weights: Tensor, sources: Tensor) -> Tensor:
-    """Weighted sums of the sources of each target's edges, (n, d), differentiable in weights and sources.
-
-    Args:
-        edges: CSR, a row for each target.
-        weights: (E,).
-        sources: (m, d).
-    """
-    return F.embedding_bag(
-        edges.col_indices(),
-        sources,
-        edges.crow_indices(),
-        mode="sum",
-        per_sample_weights=weights,
-        include_last_offset=True,
-    )
-
-
-def prune(edges: Tensor, scores: list[Tensor], confidence: Tensor) -> Tensor:
+def prune(edges: Edges, scores: list[Tensor], confidence: Tensor) -> Tensor:
     """The largest over modalities of ``score · confidence of the source``, (E,); what is negative becomes 0.
 
     Args:
-        edges: CSR, a row for each target.
+        edges: from m sources.
         scores: of each modality, (E,).
         confidence: of the sources, (m, M).
     """
-    return (torch.stack(scores, dim=1) * F.embedding(edges.col_indices(), confidence)).amax(dim=1).relu()
+    return (torch.stack(scores, dim=1) * F.embedding(edges.sources, confidence)).amax(dim=1).relu()

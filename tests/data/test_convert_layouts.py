@@ -207,7 +207,7 @@ class TestLightGCN:
         with pytest.raises(UserError, match="give the folder"):
             read_lightgcn(tmp_path / "train.txt")
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         counts=st.lists(st.integers(1, 40), min_size=1, max_size=12),
         ratio=st.floats(0.01, 0.9),

@@ -79,7 +79,7 @@ class TestHonest:
         matrix.data = np.append(matrix.data, [7.0])
         np.testing.assert_array_equal(load_sparse(dump(tmp_path, matrix)).toarray(), DENSE)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(
         dense=hnp.arrays(np.int16, st.tuples(st.integers(1, 6), st.integers(1, 6)), elements=st.integers(0, 3)),
         kind=st.sampled_from(["coo_matrix", "csr_matrix", "csc_matrix"]),
@@ -168,7 +168,7 @@ class TestMalicious:
         with pytest.raises(UserError, match="memo index"):
             load_sparse(path)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(data=st.data())
     def test_a_byte_changed_anywhere_is_an_error_or_a_sound_matrix(self, tmp_path_factory, data):
         raw = bytearray(pickle.dumps(sparse.csr_matrix(DENSE), protocol=4))

@@ -58,7 +58,7 @@ class TestAlignment:
         write(tmp_path, ids="[PAD]\na\nb\n")
         np.testing.assert_array_equal(load(tmp_path, TOKENS[:3], feature_norm="none"), [[0, 0], [3, 4], [5, 9]])
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(
         data=st.data(),
         array=hnp.arrays(
@@ -104,7 +104,7 @@ class TestAlignment:
 
 
 class TestNormalise:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         array=hnp.arrays(
             np.float32,

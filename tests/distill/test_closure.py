@@ -75,7 +75,7 @@ def test_rows_that_proposals_do_not_fill_keep_the_probabilities(monkeypatch):
     assert stats.chisquare(seen[p > 0], p[p > 0] / p.sum() * len(drawn)).pvalue > 1e-3
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([None, 5, 30]))
 def test_no_item_twice_and_none_forbidden(seed, count, max_rank):
     scores, missed = case(seed)

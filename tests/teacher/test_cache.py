@@ -270,7 +270,7 @@ class TestMemory:
         assert max(sizes) * 64 <= 2**18
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 2**16),
     sizes=st.tuples(st.integers(1, 9), st.integers(2, 12), st.integers(1, 5)),
