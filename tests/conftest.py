@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests.serving import train
+
 settings.register_profile("untimed", deadline=None)  # a busy machine is not a failure
 settings.load_profile("untimed")
 
@@ -39,3 +41,11 @@ def checkerboard(tmp_path, monkeypatch) -> str:
     np.save(folder / "board.board.npy", (colour[:, None] + 0.3 * random.normal(size=(24, 3))).astype(np.float32))
     np.save(folder / "board.noise.npy", random.normal(size=(24, 70)).astype(np.float32))
     return "board"
+
+
+@pytest.fixture
+def bpr(checkerboard, capsys) -> str:
+    """The checkpoint of a BPR trained on the checkerboard."""
+    path = train("BPR")
+    capsys.readouterr()
+    return path
