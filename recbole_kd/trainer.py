@@ -353,18 +353,23 @@ class KDTrainer(SafeTrainerMixin, Trainer):
 
     def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> tuple[float, dict[str, float]]:
         score, result = super()._valid_epoch(valid_data, show_progress=show_progress)
-        if self.distiller.teacher_changes and self.history:
-            teacher = self._evaluate_teacher(valid_data)
-            self.history[-1]["teacher_valid"] = plain_values(dict(teacher))
+        teachers = self.distiller.changing_teachers() if self.history else {}
+        found = {name: self._evaluate_teacher(teacher, valid_data) for name, teacher in teachers.items()}
+        if found:
+            self.history[-1]["teachers_valid"] = plain_values(found)
             epoch, metric = self.history[-1]["epoch"], self.valid_metric
-            self.tensorboard.add_scalar("Teacher_valid_score", teacher[metric], epoch)
-            self.logger.info(f"epoch {epoch} prompted teacher's own {metric}: {teacher[metric]:.4f}")
+            scores = {name: values[metric] for name, values in found.items()}
+            for name, value in scores.items():
+                self.tensorboard.add_scalar(f"Teacher_valid_score/{name}", value, epoch)
+            told = ", ".join(f"{name}: {value:.4f}" for name, value in scores.items())
+            self.logger.info(f"epoch {epoch} teachers' own {metric}: {told}")
+            self.distiller.validated(scores)
         return score, result
 
-    def _evaluate_teacher(self, valid_data: Any) -> dict[str, float]:
-        """Score the teacher as it now stands, through the same evaluator."""
-        student, self.model = self.model, self.distiller.teacher
+    def _evaluate_teacher(self, teacher: nn.Module, valid_data: Any) -> dict[str, float]:
+        """Score a teacher as it now stands, through the same evaluator."""
+        student, self.model = self.model, teacher
         try:
-            return self.evaluate(valid_data, load_best_model=False)
+            return dict(self.evaluate(valid_data, load_best_model=False))
         finally:
             self.model = student

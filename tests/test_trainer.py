@@ -51,5 +51,5 @@ def test_terms_are_logged_by_name(checkerboard, tmp_path, caplog):
     with caplog.at_level("INFO"):
         made.trainer.fit(made.loaders.train, made.loaders.valid)
     assert any("base: " in message and "pair: " in message and "list: " in message for message in caplog.messages)
-    assert any("prompted teacher's own ndcg@3" in message for message in caplog.messages)
+    assert any("teachers' own ndcg@3: prompted teacher: " in message for message in caplog.messages)
     assert list((tmp_path / "log_tensorboard").glob("*/student/events*"))

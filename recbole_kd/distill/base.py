@@ -68,10 +68,15 @@ class Distiller(nn.Module):
         """Put the generator where it was."""
         self.generator.set_state(state.cpu())
 
-    @property
-    def teacher_changes(self) -> bool:
-        """Whether training changes the teacher's scores, so that its own validation score is worth watching."""
-        return False
+    def changing_teachers(self) -> dict[str, nn.Module]:
+        """Teachers whose scores training changes, by name: what they score on validation is watched.
+
+        Each has RecBole's ``full_sort_predict``.
+        """
+        return {}
+
+    def validated(self, scores: dict[str, float]) -> None:
+        """Called after each validation with the ``valid_metric`` of each changing teacher."""
 
     def train(self, mode: bool = True) -> Distiller:
         """Switch the distiller's own layers; a teacher that teaches stays in evaluation mode."""

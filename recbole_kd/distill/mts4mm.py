@@ -29,7 +29,7 @@ class MTS4MMSettings(Settings):
     rank_users: CountOrZero
     emb_weight: NonNegative
     ema: Share
-    ensemble_weights: Literal["uniform", "learned"]
+    ensemble_weights: Literal["uniform", "validation", "learned"]
 
 
 class MTS4MMDistiller(Distiller):
@@ -42,6 +42,7 @@ class MTS4MMDistiller(Distiller):
     settings_class = MTS4MMSettings
     learns_from = "itself"
     teachers: Encoders
+    validation_shares: Tensor
 
     def __init__(self, config: Any, dataset: MultiModalDataset, teachers: Sequence[Any]) -> None:
         super().__init__(config, dataset, teachers)
@@ -52,6 +53,7 @@ class MTS4MMDistiller(Distiller):
             self.teachers = MTS4MMStudent(config.for_stage("student", MTS4MMStudent), dataset).encoders
         learned = self.settings.ensemble_weights == "learned"
         self.log_weights = nn.Parameter(torch.zeros(self.n_teachers)) if learned else None
+        self.register_buffer("validation_shares", torch.full((self.n_teachers,), 1 / self.n_teachers))
         self._stepped = False
 
     @classmethod
@@ -112,7 +114,21 @@ class MTS4MMDistiller(Distiller):
         for mine, theirs in zip(self.teachers.parameters(), student.encoders.parameters(), strict=True):
             mine.lerp_(theirs, 1 - self.settings.ema)
 
+    def changing_teachers(self) -> dict[str, nn.Module]:
+        """Each view's teacher, by the view's name."""
+        if not self.settings.rank_weight and not self.settings.emb_weight:
+            return {}
+        return {name: _View(self.keys[0], *pair) for name, pair in self.teachers().items()}
+
+    def validated(self, scores: dict[str, float]) -> None:
+        """Keep the teachers' shares of what all of them score together, which ``validation`` weighs them by."""
+        values = self.validation_shares.new_tensor(list(scores.values()))
+        if values.min() >= 0 and values.sum() > 0:
+            self.validation_shares.copy_(values / values.sum())
+
     def _weights(self) -> Tensor | None:
+        if self.settings.ensemble_weights == "validation":
+            return self.validation_shares
         return None if self.log_weights is None else self.log_weights.detach().softmax(dim=0)
 
     def _ensemble_bpr(self, taught: dict[str, Pair], ids: Batch) -> Tensor:
@@ -123,6 +139,18 @@ class MTS4MMDistiller(Distiller):
             for users, items in taught.values()
         ]
         return -F.logsigmoid(self.log_weights.softmax(dim=0) @ torch.stack(margins)).mean()
+
+
+class _View(nn.Module):
+    """Fixed embeddings with what RecBole's evaluation asks of a model."""
+
+    def __init__(self, user_field: str, users: Tensor, items: Tensor) -> None:
+        super().__init__()
+        self.user_field, self.users, self.items = user_field, users.detach(), items.detach()
+
+    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+        """Scores of all items for the users of the batch, flat, (B · n_items,)."""
+        return (self.users[interaction[self.user_field]] @ self.items.T).view(-1)
 
 
 @torch.no_grad()

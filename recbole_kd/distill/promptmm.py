@@ -93,10 +93,9 @@ class PromptMMDistiller(Distiller):
         """The one teacher."""
         return self.teachers[0]
 
-    @property
-    def teacher_changes(self) -> bool:
-        """True while the prompt is tuned."""
-        return self._tuned is not None
+    def changing_teachers(self) -> dict[str, nn.Module]:
+        """The teacher while its prompt is tuned."""
+        return {} if self._tuned is None else {"prompted teacher": self.teacher}
 
     def parameter_groups(self) -> Groups:
         """The prompt at its own learning rate, and the projections at the student's."""

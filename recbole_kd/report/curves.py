@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +33,15 @@ def write_curves(stages: Sequence[StageRecord], path: Path, title: str) -> None:
 
     figure = Figure(figsize=(5 * (len(stages) + 1), 4), layout="constrained")
     axes = figure.subplots(1, len(stages) + 1)
-    names = list(stages[-1].valid)
-    metric = next((name for name in ("ndcg@20", "ndcg@10") if name in names), names[0] if names else "")
+    there = list(stages[-1].valid)
+    metric = next((name for name in ("ndcg@20", "ndcg@10") if name in there), there[0] if there else "")
     for stage in stages:
         colour, label = _COLOURS.get(stage.name, "#009E73"), _LABELS.get(stage.name, stage.name)
-        _plot(axes[0], stage, "valid", metric, colour=colour, label=label)
-        if any("teacher_valid" in entry for entry in stage.history):
-            _plot(axes[0], stage, "teacher_valid", metric, colour="#E69F00", label="teacher while its prompt is tuned")
+        curves = {label: {entry["epoch"]: entry.get("valid", {}) for entry in stage.history}}
+        _plot(axes[0], curves, metric, colour)
+        taught = {entry["epoch"]: entry["teachers_valid"] for entry in stage.history if "teachers_valid" in entry}
+        names = list(next(iter(taught.values()), {}))
+        _plot(axes[0], {name: {epoch: of[name] for epoch, of in taught.items()} for name in names}, metric, "#E69F00")
     axes[0].set(xlabel="epoch", ylabel=f"validation {metric}", title="validation")
     axes[0].legend(fontsize="small")
     for axis, stage in zip(axes[1:], stages, strict=True):
@@ -55,7 +58,9 @@ def write_curves(stages: Sequence[StageRecord], path: Path, title: str) -> None:
         figure.savefig(stream, format="png", dpi=120)
 
 
-def _plot(axis: Axes, stage: StageRecord, key: str, metric: str, *, colour: str, label: str) -> None:
-    points = [(entry["epoch"] + 1, entry[key][metric]) for entry in stage.history if metric in entry.get(key, {})]
-    if points:
-        axis.plot(*zip(*points, strict=True), color=colour, label=label)
+def _plot(axis: Axes, curves: Mapping[str, Mapping[int, Mapping[str, float]]], metric: str, colour: str) -> None:
+    """Draw a metric by epoch, a line for each label; several of one colour differ in their strokes."""
+    for (label, by_epoch), stroke in zip(curves.items(), cycle(("-", "--", ":", "-.")), strict=False):
+        points = [(epoch + 1, values[metric]) for epoch, values in by_epoch.items() if metric in values]
+        if points:
+            axis.plot(*zip(*points, strict=True), stroke, color=colour, label=label)

@@ -50,6 +50,21 @@ class TestMTS4MM(DistillerContract):
         (terms["rank"] + terms["emb"]).backward()
         assert torch.equal(gradient, made.distiller.log_weights.grad)
 
+    def test_weights_by_validation(self, checkerboard):
+        made = Made(self.method, checkerboard, ensemble_weights="validation", emb_weight=0.0)
+        uniform = made.distiller(made.trainer.scorer, made.batch)["rank"].item()
+        made.distiller.validated({"id": 0.3, "board": 0.1, "noise": 0.0})
+        torch.testing.assert_close(made.distiller._weights(), torch.tensor([0.75, 0.25, 0.0]))
+        assert made.distiller(made.trainer.scorer, made.batch)["rank"].item() != uniform
+        made.distiller.validated({"id": 0.0, "board": 0.0, "noise": 0.0})  # nobody knows anything: as before
+        torch.testing.assert_close(made.distiller._weights(), torch.tensor([0.75, 0.25, 0.0]))
+
+    def test_teachers_are_watched(self, checkerboard):
+        (stage,) = run(self.method, checkerboard, config_dict={**QUIET, "epochs": 2}).stages
+        for entry in stage.history:
+            assert list(entry["teachers_valid"]) == ["id", "board", "noise"]
+            assert entry["teachers_valid"]["board"].keys() == entry["valid"].keys()
+
     def test_moving_average_to_the_digit(self, checkerboard):
         made = Made(self.method, checkerboard, ema=0.75)
         made.step()

@@ -35,7 +35,7 @@ class TestPromptMM(DistillerContract):
         before = copy.deepcopy(made.teacher.state_dict())
         made.step()
         assert all(torch.equal(value, made.teacher.state_dict()[name]) for name, value in before.items())
-        assert not made.distiller.teacher_changes
+        assert not made.distiller.changing_teachers()
 
     @pytest.mark.parametrize("term", ["pair", "list", "emb"])
     def test_prompt_grad_routes_the_gradient(self, checkerboard, term):
@@ -135,7 +135,7 @@ class TestPromptMM(DistillerContract):
 
     def test_the_prompted_teacher_is_watched(self, checkerboard):
         result = run(self.method, checkerboard, config_dict={**QUIET, **only("pair"), "epochs": 2})
-        assert all("teacher_valid" in entry for entry in result.stages[-1].history)
+        assert all("prompted teacher" in entry["teachers_valid"] for entry in result.stages[-1].history)
         assert list(result.stages[-1].history[0]["losses"]) == ["base", "pair"]
 
     @pytest.mark.parametrize("flag", [{"prompt": False}, {"pair": 0}, {"list": 0}, {"disentangle": False}])
