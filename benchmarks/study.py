@@ -25,7 +25,7 @@ from tabulate import tabulate
 
 from recbole_kd.checkpoint import load_checkpoint
 from recbole_kd.errors import UserError
-from recbole_kd.evaluation import paired_test
+from recbole_kd.evaluation import paired_test, per_user_metrics, unpacked_hits
 from recbole_kd.files import replacing
 from recbole_kd.pipeline import run
 
@@ -83,8 +83,13 @@ def summary(stage) -> dict:
         "valid": stage.valid["ndcg@20"],
         "seconds": stage.seconds_per_epoch,
         "epochs": stage.epochs,
-        "per_user": load_checkpoint(stage.checkpoint)["per_user"]["ndcg@20"].numpy() if stage.checkpoint else None,
+        "per_user": ndcg_of_users(stage.checkpoint) if stage.checkpoint else None,
     }
+
+
+def ndcg_of_users(checkpoint: str) -> np.ndarray:
+    kept = load_checkpoint(checkpoint)["per_user"]
+    return per_user_metrics(unpacked_hits(kept["hits"], kept["relevant"]), 20)["ndcg@20"].numpy()
 
 
 def table(found: dict[str, list[dict]]) -> str:

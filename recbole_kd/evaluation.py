@@ -14,9 +14,11 @@ from recbole.model.abstract_recommender import AbstractRecommender
 from scipy import stats
 from torch import Tensor
 
+from recbole_kd.scorer import Scorer, computed_once
+
 
 def per_user_metrics(hits: Tensor, k: int) -> dict[str, Tensor]:
-    """Recall and NDCG of each user, whose means are what RecBole's evaluator prints.
+    """Recall, NDCG, precision, hit and MRR of each user, whose means are what RecBole's evaluator prints.
 
     Args:
         hits: (n_users, K + 1), the collector's ``rec.topk``: which of a user's K best ranked items are relevant (0 or
@@ -24,12 +26,40 @@ def per_user_metrics(hits: Tensor, k: int) -> dict[str, Tensor]:
         k: length of the list, at most K. The ideal list of NDCG has min(relevant items, k) hits.
 
     Returns:
-        ``{"recall@k": float32 (n_users,), "ndcg@k": float32 (n_users,)}``.
+        ``{"recall@k": float32 (n_users,), "ndcg@k": …, "precision@k": …, "hit@k": …, "mrr@k": …}``.
     """
     discounts = 1 / torch.log2(torch.arange(2, k + 2, device=hits.device))
     listed, count = hits[:, :k].float(), hits[:, -1]
     ideal = discounts.cumsum(0)[count.clamp_max(k) - 1]
-    return {f"recall@{k}": listed.sum(dim=1) / count, f"ndcg@{k}": (listed @ discounts) / ideal}
+    found = listed.sum(dim=1)
+    values = {
+        "recall": found / count,
+        "ndcg": (listed @ discounts) / ideal,
+        "precision": found / k,
+        "hit": found.clamp_max(1),
+        "mrr": (found > 0) / (listed.argmax(dim=1) + 1),  # argmax gives the first of equals
+    }
+    return {f"{name}@{k}": value for name, value in values.items()}
+
+
+def packed_hits(hits: Tensor) -> dict[str, Tensor]:
+    """The collector's ``rec.topk`` in an eighth of a byte a place, enough for any metric of the lists.
+
+    Args:
+        hits: (n_users, K + 1), as for :func:`per_user_metrics`.
+
+    Returns:
+        ``{"hits": uint8 (n_users, ⌈K / 8⌉), "relevant": int32 (n_users,)}``; the first place is the highest bit.
+    """
+    places = hits.cpu().numpy()
+    packed = np.packbits(places[:, :-1].astype(bool), axis=1)
+    return {"hits": torch.from_numpy(packed), "relevant": torch.from_numpy(places[:, -1].astype(np.int32))}
+
+
+def unpacked_hits(hits: np.ndarray, relevant: np.ndarray) -> Tensor:
+    """What :func:`per_user_metrics` takes, of what :func:`packed_hits` gave; K is then a multiple of 8."""
+    places = np.unpackbits(np.asarray(hits), axis=1).astype(np.int64)
+    return torch.from_numpy(np.column_stack([places, np.asarray(relevant, np.int64)]))
 
 
 def paired_test(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
@@ -78,3 +108,34 @@ def ranking_seconds(model: AbstractRecommender, loader: Any, k: int = 50, repeat
         scores.topk(min(k, scores.shape[1])).values.sum().item()
         seconds.append(time.perf_counter() - start)
     return float(median(seconds))
+
+
+@torch.no_grad()
+def user_milliseconds(scorer: Scorer, batch: int, k: int = 50, seconds: float = 1.0) -> float:
+    """Milliseconds a user for a top-``k`` list of a model that is served, ``batch`` users being ranked at once.
+
+    Counted are the scores of all items, the selection, and the way of the lists to the CPU. Not counted is what a
+    server does once: loading, propagation, feature layers; nor leaving out a user's items, equally dear for all models.
+    A model whose scores are no dot products of embeddings is asked for each list anew, with what it keeps itself.
+
+    Args:
+        scorer: of a model in evaluation mode.
+        batch: users at a time, drawn at random with a fixed seed.
+        k: length of the lists.
+        seconds: how long to repeat; the median counts. At least one batch is ranked, after one that warms up.
+    """
+    scorer, model = computed_once(scorer), scorer.model
+    random = torch.Generator().manual_seed(0)
+
+    def ranked() -> float:
+        users = torch.randint(1, model.n_users, (batch,), generator=random).to(model.device)
+        start = time.perf_counter()
+        scores = scorer.score_all(users)
+        scores.topk(min(k, scores.shape[1])).indices.cpu()
+        return time.perf_counter() - start
+
+    ranked()
+    taken = [ranked()]
+    while sum(taken) < seconds:
+        taken.append(ranked())
+    return 1e3 * float(median(taken)) / batch

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from logging import getLogger
 from pathlib import Path
 from typing import IO, Any
 
@@ -47,16 +49,48 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO]:
         raise
 
 
+@contextmanager
+def locked(path: str | os.PathLike[str], wait: bool = True) -> Iterator[None]:
+    """Let one process at a time into the block; the lock ends with the process, however that ends.
+
+    Args:
+        path: a file that is there meanwhile and belongs to the lock; its folder is made.
+        wait: until no other process holds it.
+
+    Raises:
+        BlockingIOError: without ``wait``, another process holds it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with open(path, "w", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not wait:
+                    raise
+                getLogger().warning(f"waiting for another process, which holds {path}")
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            if not (path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno()))):
+                continue  # the one before has removed it
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
 def write_json(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
     """Write plain values as JSON, whole or not at all; ``null`` stands for NaN and infinity, which are no JSON."""
     with replacing(path, "w") as stream:
-        json.dump(_finite(values), stream, indent=1, allow_nan=False)
+        json.dump(finite_values(values), stream, indent=1, allow_nan=False)
         stream.write("\n")
 
 
-def _finite(value: Any) -> Any:
+def finite_values(value: Any) -> Any:
+    """Copy nested plain values with None for NaN and infinity."""
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite_values(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -74,6 +74,16 @@ def stage_models(config: KDConfig) -> dict[str, type]:
     return models
 
 
+def pair_name(config: KDConfig) -> str:
+    """The model's name, with teacher and student where they are not the method's own: ``RCEKD-BM3-LightGCN``."""
+    own = config.internal_config_dict  # what the YAML files of the method say
+    if not issubclass(config.model_class, DistillationMethod) or all(
+        _names(config[key]) == _names(own.get(key)) for key in ("teacher", "student")
+    ):
+        return config.model
+    return "-".join([config.model, *_names(config["teacher"]), *_names(config["student"])])
+
+
 def _names(value: Any) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else value or []
     return [str(part).strip() for part in parts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from logging import getLogger
 from typing import Any
 
@@ -31,13 +31,17 @@ from recbole_kd.trainer import Watch
 
 @dataclass
 class Result:
-    """A finished run; ``stages`` in the order trained, ``test`` the metrics of the last (the student's)."""
+    """A finished run; ``stages`` in the order trained, ``test`` the metrics of the last (the student's).
+
+    ``data`` is the data set as it was read.
+    """
 
     model: str
     dataset: str
     seed: int
     config: dict[str, Any]
     stages: list[StageRecord]
+    data: MultiModalDataset = field(repr=False)
 
     @property
     def test(self) -> dict[str, float]:
@@ -90,6 +94,7 @@ def run(
         seed=config["seed"],
         config=plain_values(config.final_config_dict),
         stages=train(config, configs, lambda stage_config: make_loaders(stage_config, data), watch),
+        data=data,
     )
     if config["result_file"]:
         result.write(config["result_file"])

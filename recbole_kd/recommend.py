@@ -13,7 +13,7 @@ from torch import Tensor
 from recbole_kd.data.ragged import Ragged
 from recbole_kd.errors import UserError, did_you_mean
 from recbole_kd.order import NEVER, largest, sort_keys
-from recbole_kd.scorer import Scorer
+from recbole_kd.scorer import Scorer, computed_once
 from recbole_kd.teacher.cache import TeacherCache, pair_scores
 from recbole_kd.trained import Trained, open_trained
 
@@ -98,7 +98,7 @@ class Recommender:
         self._users = train.field2id_token[train.uid_field]
         self._items = train.field2id_token[train.iid_field]
         self._seen = None if seen else Ragged.positives(train)
-        self._scorers: list[Scorer | TeacherCache] = [_computed_once(trained.scorer)]
+        self._scorers: list[Scorer | TeacherCache] = [computed_once(trained.scorer)]
         if cache_dir is not None:
             cache = TeacherCache.open(cache_dir)
             cache.check(trained.identity)
@@ -174,12 +174,3 @@ class Recommender:
             scores = pair_scores(*scorer.embeddings(), users, candidates)
         places = sort_keys(scores, candidates).masked_fill_(candidates == 0, NEVER).topk(self._topk).indices
         return candidates.gather(1, places), scores.gather(1, places)
-
-
-@torch.no_grad()
-def _computed_once(scorer: Scorer) -> Scorer:
-    """The same scorer with the embeddings as they are now, which a graph model would propagate for every block."""
-    if not scorer.factorised:
-        return scorer
-    kept = scorer.embeddings()
-    return Scorer(scorer.model, lambda: kept)

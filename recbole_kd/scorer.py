@@ -71,6 +71,15 @@ class Scorer:
             return torch.cat([self.score(part, items.expand(len(part), -1)) for part in users.split(block)])
 
 
+@torch.no_grad()
+def computed_once(scorer: Scorer) -> Scorer:
+    """The same scorer with the embeddings as they are now, which a graph model would propagate for every block."""
+    if not scorer.factorised:
+        return scorer
+    kept = scorer.embeddings()
+    return Scorer(scorer.model, lambda: kept)
+
+
 class _DotScores(torch.autograd.Function):
     """Gathering many rows is cheap; adding up their gradients row by row is not, and a sparse product does it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from logging import getLogger
 from pathlib import Path
@@ -22,7 +22,9 @@ from recbole_kd.data.digest import data_digest
 from recbole_kd.data.loaders import Loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
-from recbole_kd.evaluation import per_user_metrics, ranking_seconds
+from recbole_kd.evaluation import packed_hits, ranking_seconds
+from recbole_kd.files import locked
+from recbole_kd.memory import peak_memory, reset_peak
 from recbole_kd.teacher.cache import identity_of
 from recbole_kd.teacher.foreign import load_any_checkpoint
 from recbole_kd.trainer import KDTrainer, SafeTrainerMixin, Watch
@@ -30,7 +32,11 @@ from recbole_kd.trainer import KDTrainer, SafeTrainerMixin, Watch
 
 @dataclass
 class StageRecord:
-    """What is known of a finished stage; ``public()`` is what ``result_file`` holds of it."""
+    """What is known of a finished stage; ``public()`` is what ``result_file`` holds of it.
+
+    ``peak_memory`` is the most bytes that were taken while it was trained and evaluated: on CUDA by tensors there, else
+    by the process, libraries and data set included.
+    """
 
     name: str
     model: str
@@ -44,6 +50,7 @@ class StageRecord:
     history: list[dict[str, Any]] = field(default_factory=list)
     bytes: int = 0
     checkpoint: str = ""
+    peak_memory: int | None = None
 
     def public(self) -> dict[str, Any]:
         """The keys of ``result_file``."""
@@ -77,7 +84,8 @@ def train_stage(
 ) -> Stage:
     """Train one model to early stopping and keep it, or take it from ``checkpoint_dir`` if it is there.
 
-    A training that was cut off goes on after the last epoch of which ``checkpoint_dir`` holds a snapshot.
+    A training that was cut off goes on after the last epoch of which ``checkpoint_dir`` holds a snapshot. Of processes
+    that want the same stage one trains it; the others wait and take it.
 
     With ``checkpoint`` set the weights come from that file, and are evaluated only.
 
@@ -91,6 +99,22 @@ def train_stage(
     """
     fingerprint = config.fingerprint(data_digest(loaders, config.model_class), *parts, *_given_weights(config))
     path = stage_path(config, name, fingerprint)
+    there = config["resume"] and path.is_file()
+    ranks = not config["single_spec"]  # they train one model together
+    with nullcontext() if there or ranks else locked(path.with_name(f".{path.stem}.lock")):
+        return _train_stage(name, config, loaders, path, fingerprint, prepare, watch)
+
+
+def _train_stage(
+    name: str,
+    config: KDConfig,
+    loaders: Loaders,
+    path: Path,
+    fingerprint: str,
+    prepare: Callable[[nn.Module], Distiller | None] | None,
+    watch: Watch | None,
+) -> Stage:
+    reset_peak(config["device"])
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     for loader in loaders:
         if loader is not None:  # stages share loaders, and must not depend on each other
@@ -134,8 +158,9 @@ def train_stage(
         inference_parameters=model.inference_parameters() if hasattr(model, "inference_parameters") else parameters,
         ranking_seconds=ranking_seconds(model, loaders.test),
         history=trainer.history,
+        peak_memory=peak_memory(config["device"]),
     )
-    per_user = _per_user(trainer.eval_collector.hits, loaders.test, config)
+    per_user = _per_user(trainer.eval_collector.hits, loaders.test)
     data = identity_of(loaders.train._dataset, __version__, config.dataset, config["seed"])
     kept = {"record": record.kept(), "per_user": per_user, "data": data, **trainer.fresh_start()}
     save_checkpoint(path, model, config.final_config_dict, **kept)
@@ -198,12 +223,11 @@ def _given_weights(config: KDConfig) -> list[str]:
         return [hashlib.file_digest(stream, "sha256").hexdigest()]
 
 
-def _per_user(hits: Tensor | None, test: Any, config: KDConfig) -> dict[str, Tensor]:
-    """Each test user's metrics at the cutoff that selects; none where the test is no full ranking of users."""
+def _per_user(hits: Tensor | None, test: Any) -> dict[str, Tensor]:
+    """Which of each test user's best items are relevant; nothing where the test is no full ranking of users."""
     if hits is None or not isinstance(test, FullSortEvalDataLoader) or test.is_sequential:
         return {}
-    k = config["valid_metric"].partition("@")[2] or max(config["topk"])
-    return {"user": test.uid_list, **per_user_metrics(hits, int(k))}
+    return {"user": test.uid_list, **packed_hits(hits)}
 
 
 def _remove(*paths: Path) -> None:

@@ -5,7 +5,15 @@ import pytest
 import torch
 from scipy import stats
 
-from recbole_kd.evaluation import paired_test, per_user_metrics, ranking_seconds
+from recbole_kd.evaluation import (
+    packed_hits,
+    paired_test,
+    per_user_metrics,
+    ranking_seconds,
+    unpacked_hits,
+    user_milliseconds,
+)
+from recbole_kd.scorer import scorer_of
 from recbole_kd.stages import _trainer
 from tests.model.contract import build
 
@@ -67,3 +75,35 @@ def test_ranking_starts_from_a_cold_model(evaluated, monkeypatch):
         assert ranking_seconds(made.model, made.loaders.test, k=5, repeats=3) > 0
     assert len(calls) == 3
     assert ranking_seconds(made.model, made.loaders.train) is None
+
+
+def test_packed_hits_give_every_metric_that_recbole_prints(checkerboard):
+    metrics = ["Recall", "NDCG", "Precision", "Hit", "MRR"]
+    values = {"topk": [3, 5, 11], "metrics": metrics, "valid_metric": "NDCG@5", "metric_decimal_place": 10}
+    made = build("LightGCN", checkerboard, **values)
+    trainer = _trainer(made.config, made.model, None)
+    printed = trainer.evaluate(made.loaders.test, load_best_model=False)
+    packed = packed_hits(trainer.eval_collector.hits)
+    assert packed["hits"].dtype == torch.uint8
+    assert packed["hits"].shape == (40, 2)
+    hits = unpacked_hits(packed["hits"].numpy(), packed["relevant"].numpy())
+    found = {name: value.mean().item() for k in (3, 5, 11) for name, value in per_user_metrics(hits, k).items()}
+    assert len(found) == 15
+    assert found == pytest.approx(dict(printed), abs=1e-6)
+
+
+class TestLatency:
+    def test_a_served_model_does_not_propagate_again(self, checkerboard, monkeypatch):
+        made = build("LightGCN", checkerboard)
+        scorer = scorer_of(made.model.eval())
+        calls = []
+        forward = made.model.forward
+        monkeypatch.setattr(made.model, "forward", lambda: calls.append(1) or forward())
+        assert 0 < user_milliseconds(scorer, 7, k=5, seconds=0.01) < 1000
+        assert len(calls) == 1
+
+    @pytest.mark.parametrize("model", ["NeuMF", "MultiVAE"])  # pairs; all items, but no dot products
+    def test_models_without_embeddings(self, checkerboard, model):
+        scorer = scorer_of(build(model, checkerboard).model.eval())
+        assert not scorer.factorised
+        assert 0 < user_milliseconds(scorer, 2, seconds=0) < 1000

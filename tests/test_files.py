@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from recbole_kd.files import replacing, write_json
-from tests.processes import python
+from recbole_kd.files import locked, replacing, write_json
+from tests.processes import ROOT, python
 
 
 @pytest.mark.parametrize(("mode", "content"), [("w", "ü\nend\n"), ("wb", b"\x00\xff")])
@@ -43,7 +45,7 @@ def test_a_kill_leaves_the_old_file(tmp_path):
     path.write_text("old")
     code = f"""
 import os, signal
-from recbole_kd.files import replacing, write_json
+from recbole_kd.files import locked, replacing, write_json
 with replacing({str(path)!r}, "w") as stream:
     stream.write("half" * 100000)
     stream.flush()
@@ -89,3 +91,42 @@ def test_json_has_null_where_a_number_is_none(tmp_path):
     write_json(tmp_path / "a.json", {"a": [float("nan"), 1.5], "b": {"c": float("inf")}})
     text = (tmp_path / "a.json").read_text()
     assert json.loads(text, parse_constant=pytest.fail) == {"a": [None, 1.5], "b": {"c": None}}
+
+
+class TestLock:
+    def test_one_at_a_time(self, tmp_path):
+        path = tmp_path / "a" / ".lock"
+        with locked(path):
+            assert path.exists()
+            with pytest.raises(BlockingIOError), locked(path, wait=False):
+                raise AssertionError("both are in")
+        assert not path.exists()
+        with locked(path, wait=False):
+            assert path.exists()
+
+    def test_processes_take_turns(self, tmp_path):
+        """Each adds one to a number by reading and writing it; without the lock some would be lost."""
+        (tmp_path / "number").write_text("0")
+        program = (
+            "import sys, time\nfrom recbole_kd.files import locked\n"
+            "for _ in range(30):\n"
+            "    with locked('lock'):\n"
+            "        number = int(open('number').read())\n"
+            "        time.sleep(0.001)\n"
+            "        open('number', 'w').write(str(number + 1))\n"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-c", program]
+        running = [subprocess.Popen(command, cwd=tmp_path, env=environment) for _ in range(3)]
+        assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
+        assert (tmp_path / "number").read_text() == "90"
+
+    def test_a_lock_ends_with_its_process(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        program = "import os, signal\nfrom recbole_kd.files import locked\n"
+        done = python("-c", program + "with locked('lock'): os.kill(os.getpid(), signal.SIGKILL)")
+        assert done.returncode == -signal.SIGKILL
+        assert Path("lock").exists()
+        with locked("lock", wait=False):
+            pass
+        assert not Path("lock").exists()

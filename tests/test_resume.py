@@ -59,7 +59,7 @@ def outcome(result: pipeline.Result) -> list:
     found = []
     for stage in result.stages:
         kept = load_checkpoint(stage.checkpoint)
-        record = {key: value for key, value in kept["record"].items() if "seconds" not in key}
+        record = {key: value for key, value in kept["record"].items() if "seconds" not in key and key != "peak_memory"}
         record["history"] = [
             {key: value for key, value in epoch.items() if key != "seconds"} for epoch in record["history"]
         ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def write_report(stages: Sequence[StageRecord], config: KDConfig) -> None:
     """Print the table of stages; with ``report_dir`` also write ``table.md`` and ``curves.png`` there."""
-    title = f"{config.model} on {config.dataset}, seed {config['seed']}, test ranking masks {_mask(config)}"
+    title = f"{config.model} on {config.dataset}, seed {config['seed']}, test ranking masks {mask_of(config)}"
     print(f"\n{title}\n{stage_table(stages)}\n")
     for stage in stages:
         print(f"{stage.name} checkpoint: {stage.checkpoint}")
@@ -29,5 +29,6 @@ def write_report(stages: Sequence[StageRecord], config: KDConfig) -> None:
         print(f"table and training curves: {folder / 'table.md'}, {folder / 'curves.png'}")
 
 
-def _mask(config: KDConfig) -> str:
+def mask_of(config: KDConfig) -> str:
+    """What a user's test ranking leaves out."""
     return "train + valid items" if config["eval_mask"] == "recbole" else "train items"

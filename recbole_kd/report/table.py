@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
@@ -26,7 +26,7 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
         stages: in the order to show.
         style: a ``tabulate`` format, ``"github"`` for Markdown.
     """
-    metrics = [name for name in _SHOWN if name in stages[-1].test][:4] or list(stages[-1].test)[:4]
+    metrics = shown_metrics(stages[-1].test)
     rows: list[list[str]] = [["model", *(stage.model for stage in stages)]]
     rows += [[f"test {name}", *(_number(stage.test.get(name), 4) for stage in stages)] for name in metrics]
     rows += [
@@ -39,6 +39,11 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
     ]
     header = ["", *(_TITLES.get(stage.name, stage.name) for stage in stages)]
     return tabulate(rows, headers=header, tablefmt=style, disable_numparse=True, stralign="right")
+
+
+def shown_metrics(test: Mapping[str, float]) -> list[str]:
+    """Up to four of a test's metrics that a reader looks for first."""
+    return [name for name in _SHOWN if name in test][:4] or list(test)[:4]
 
 
 def _number(value: float | None, places: int, times: float = 1) -> str:

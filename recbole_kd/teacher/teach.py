@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from logging import getLogger
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from recbole.model.abstract_recommender import AbstractRecommender
 from torch import Tensor
 
@@ -18,6 +20,7 @@ from recbole_kd.checkpoint import plain_values
 from recbole_kd.config import KDConfig
 from recbole_kd.data.loaders import Loaders
 from recbole_kd.errors import UserError
+from recbole_kd.files import locked
 from recbole_kd.graph import interaction_matrix
 from recbole_kd.scorer import scorer_of
 from recbole_kd.stages import StageRecord, stage_path, train_stage
@@ -91,17 +94,20 @@ def teach(
         "checkpoint": weights_digest(trained.model),
     }
     users, items = (dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
-    cache = build_cache(
-        folder or _own_folder(config, stage_path(config, stage, trained.fingerprint)),
-        scorer_of(trained.model),
-        interaction_matrix(users, items, dataset.user_num, dataset.item_num),
-        identity,
-        trained.record.kept(),
-        topk=config["cache_topk"],
-        dtype=config["cache_dtype"],
-        mask_train_positives=config["mask_train_positives"],
-        show_progress=config["show_progress"],
-    )
+    folder = folder or _own_folder(config, stage_path(config, stage, trained.fingerprint))
+    # several students may ask at once; the ranks of one run write it together
+    with nullcontext() if dist.is_initialized() else locked(folder.with_name(f".{folder.name}.lock")):
+        cache = build_cache(
+            folder,
+            scorer_of(trained.model),
+            interaction_matrix(users, items, dataset.user_num, dataset.item_num),
+            identity,
+            trained.record.kept(),
+            topk=config["cache_topk"],
+            dtype=config["cache_dtype"],
+            mask_train_positives=config["mask_train_positives"],
+            show_progress=config["show_progress"],
+        )
     return Taught(trained.record, cache.to(config["device"]), cache.digest)
 
 

@@ -18,6 +18,7 @@ from recbole_kd.config import KDConfig, literal, parse_arguments
 from recbole_kd.data.digest import data_digest
 from recbole_kd.data.loaders import check_list_lengths, make_loaders
 from recbole_kd.errors import UserError
+from recbole_kd.method import pair_name
 from recbole_kd.settings import Count, Settings
 from recbole_kd.trainer import Watch
 from recbole_kd.tune.keys import default_of, reaches_teacher
@@ -91,7 +92,7 @@ class Search:
             raise UserError("tune needs a validation score; set epochs and eval_step to 1 or more")
         self.metric: str = config["valid_metric"].lower()
         self._title = f"{config.model} on {config.dataset}"
-        self.folder = Path(self._settings.study_dir or f"tune/{config.dataset}-{config.model}")
+        self.folder = Path(self._settings.study_dir or f"tune/{config.dataset}-{pair_name(config)}")
         self.best_file = self.folder / "best.yaml"
         self._scratch = self.folder / "running"
 

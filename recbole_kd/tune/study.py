@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
+from recbole_kd import files
 from recbole_kd.errors import UserError
 from recbole_kd.trainer import Watch
 from recbole_kd.tune.ranges import Range
@@ -173,10 +173,9 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another one does.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w", encoding="utf-8") as stream:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(files.locked(folder / ".lock", wait=False))
         except BlockingIOError:
             raise UserError(f"another recbole-kd tune works in {folder}; give another --study_dir") from None
         yield
