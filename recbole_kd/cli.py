@@ -1,4 +1,7 @@
-"""The command line: ``recbole-kd train | teach | tune | recommend | convert``; ``run_recbole_kd.py`` is ``train``."""
+"""The command line: ``recbole-kd train | teach | tune | compare | recommend | convert``.
+
+``run_recbole_kd.py`` is ``train``.
+"""
 
 from __future__ import annotations
 
@@ -67,13 +70,41 @@ Search the values that do best on the validation part (valid_metric), and write 
   --search=RANGES        ranges over those of properties/search/MODEL.yaml; null takes a key out:
                          --search="{learning_rate: [log, 1e-4, 1e-2], dropout: [uniform, 0, 0.6],
                          n_layers: [int, 1, 4], train_batch_size: [choice, 512, 2048], reg_weight: null}"
-  --study_dir=FOLDER     where best.yaml, trials.csv and the search are kept (default: tune/NAME-MODEL)
+  --study_dir=FOLDER     where best.yaml, trials.csv and the search are kept (default: tune/NAME-MODEL, of a method
+                         with a --teacher or --student that are not its own tune/NAME-MODEL-TEACHER-STUDENT)
   --prune=false          train every trial to its end
   --show_progress=false  no progress bar
   --any_key=value        as for train, for all trials; a key that is given is not searched unless --search names it
 
 The first trial is the default, so the best is never worse. Of a distillation method only the student is searched;
 teacher_KEY in --search trains a teacher for every trial. Needs Optuna: pip install 'recbole-kd[tune]'
+"""
+
+
+_COMPARE_HELP = """\
+usage: recbole-kd compare --models=LABELS --dataset=NAME [--seeds=N] [--jobs=N] [--out=FOLDER] [--any_key=value ...]
+
+Train several models over several seeds, what is not trained yet, and write one table of accuracy, significance and
+cost:
+
+  recbole-kd compare --models='BPR,VBPR,RCEKD:VBPR>BPR' --dataset=NAME --seeds=5
+
+  --models=LABELS        separated by commas: any model that train takes, or METHOD:TEACHER>STUDENT, which needs quotes;
+                         beside a distilled student stand its teacher and the same student alone
+  --seeds=1              seeds 2020, 2021, ..., or from --seed=N on
+  --jobs=1               runs at a time, each in a process of its own
+  --out=FOLDER           table.csv, table.md, table.tex, runs.jsonl, logs (default: compare/NAME)
+  --reference=LABEL      the row that the others are tested against (default: the first model)
+  --test_metric=NDCG@20  whose values of each user are tested (default: valid_metric)
+  --tuned                use the values that recbole-kd tune has found for each model; --tuned=false: not even those
+                         of properties/tuned
+  --tune_dir=tune        where they are, as tune/NAME-MODEL/best.yaml
+  --resume=false         make all runs again
+  --show_progress=false  no progress bar
+  --any_key=value        as for train, for all runs
+
+All runs are selected, stopped and evaluated alike, as properties/compare.yaml says. The same command goes on where it
+was killed, and a run that fails is noted below the table. The exit status is 1 if one has failed.
 """
 
 
@@ -148,6 +179,16 @@ def tune_main(words: Sequence[str]) -> int:
     return 0
 
 
+def compare_main(words: Sequence[str]) -> int:
+    """Run ``compare``; returns the exit status."""
+    if {"-h", "--help"} & set(words):
+        print(_COMPARE_HELP)
+        return 0
+    from recbole_kd.compare.command import compare
+
+    return compare(*_join_config_files(words))
+
+
 def _join_config_files(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Take ``--config_files`` out, and accept ``--model X`` for ``--model=X`` as RecBole's script does."""
     joined: list[str] = []
@@ -176,6 +217,7 @@ COMMANDS = {
     "train": (train_main, "train and distil models"),
     "teach": (teach_main, "train a teacher and keep its scores for many students"),
     "tune": (tune_main, "search the best values on the validation part"),
+    "compare": (compare_main, "train several models over several seeds and write one table"),
     "recommend": (recommend_main, "print the best items of users by a trained model"),
     "convert": (convert_main, "turn a published data layout into RecBole's files"),
 }

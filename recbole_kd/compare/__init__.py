@@ -1,0 +1,1 @@
+"""Several models on one data set over several seeds: ``recbole-kd compare``."""

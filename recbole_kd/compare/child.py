@@ -1,0 +1,70 @@
+"""One run in a process of its own: ``python -m recbole_kd.compare.child``, its task being the first line of stdin."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from recbole_kd import pipeline
+from recbole_kd.compare.users import write_users
+from recbole_kd.errors import UserError
+from recbole_kd.files import write_json
+
+
+def work(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a run; what is wrong with it is its result too, and no exception.
+
+    Args:
+        task: ``words`` and ``config_files`` of the run, ``users`` and ``histories`` its files, ``rows`` their labels.
+
+    Returns:
+        ``status`` and ``reason``, and the ``rows`` of a run that ended well.
+    """
+    try:
+        result = pipeline.run(
+            config_file_list=task["config_files"], arguments=task["words"], watch=lambda history: None
+        )
+        kept = write_users(Path(task["users"]), result.data, result.stages)
+        labels = task["rows"]
+        write_json(task["histories"], {labels[stage.name]: stage.history for stage in result.stages})
+    except UserError as error:
+        return {"status": "failed", "reason": str(error), "rows": []}
+    except Exception as error:  # one run's failure is a line of the table's notes, not the end of all
+        traceback.print_exc()
+        said = " ".join(str(error).split())
+        return {"status": "failed", "reason": f"{type(error).__name__}: {said}"[:500], "rows": []}
+    rows = [
+        {"label": labels[stage.name], "role": stage.name, **stage.public(), "bytes": stage.bytes}
+        | {"checkpoint": stage.checkpoint, "latency": None}
+        for stage in result.stages
+    ]
+    return {"status": "done", "reason": None, "rows": rows, "users": task["users"] if kept else None}
+
+
+def main() -> int:
+    """Do the task, write its result and return the exit status; end when the process that asked has ended."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
+    try:
+        write_json(task["result"], work(task))
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()  # to the end, which comes when the other side of the pipe is gone
+    signal.raise_signal(signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

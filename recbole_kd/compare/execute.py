@@ -1,0 +1,134 @@
+"""Runs in processes, some at a time, with a bar that says what runs and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from recbole_kd.compare.plan import Run
+from recbole_kd.compare.records import Record
+
+_SECONDS_TO_END = 20.0
+
+
+def execute(runs: Sequence[Run], out: Path, jobs: int, ended: Callable[[Record], object], bar: tqdm) -> None:
+    """Make runs, ``jobs`` at a time; whatever ends this function ends them too.
+
+    Args:
+        runs: in this order.
+        out: folder of their files.
+        jobs: at least 1; their threads share the processors unless ``OMP_NUM_THREADS`` is set.
+        ended: gets each run's record when it has ended.
+        bar: goes on by one a run.
+    """
+    waiting, running = list(runs), list[_Child]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(_Child(waiting.pop(0), out, jobs))
+                _show(bar, running)
+            over = [child for child in running if child.process.poll() is not None]
+            for child in over:
+                running.remove(child)
+                ended(child.record())
+                bar.update()
+                _show(bar, running)
+            if not over:
+                time.sleep(0.1)
+                _tick(bar)
+    finally:
+        for child in running:
+            child.process.terminate()
+        for child in running:
+            child.close()
+
+
+def _tick(bar: tqdm) -> None:
+    """Let the clock of a bar on a terminal go on, once a second."""
+    if not bar.disable and bar.fp.isatty() and time.time() - bar.last_print_t >= 1:
+        bar.refresh()
+        bar.last_print_t = time.time()
+
+
+def _show(bar: tqdm, running: Sequence[_Child]) -> None:
+    bar.set_postfix_str(", ".join(f"{child.run.label} {child.run.seed}" for child in running))
+
+
+class _Child:
+    def __init__(self, run: Run, out: Path, jobs: int) -> None:
+        self.run = run
+        self._result, self._log = out / "running" / f"{run.name}.json", out / "logs" / f"{run.name}.log"
+        self._started, self._clock = datetime.now(UTC), time.perf_counter()
+        for path in (self._result, self._log):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._result.unlink(missing_ok=True)
+        environment = dict(os.environ)
+        if jobs > 1:
+            environment.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // jobs, 1)))
+        with open(self._log, "wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "recbole_kd.compare.child"],
+                stdin=subprocess.PIPE,  # held open: its end tells the child that nobody waits any more
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+            )
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended already, and its log says why
+            self.process.stdin.write(json.dumps(task_of(run, out)).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def record(self) -> Record:
+        """The line of ``runs.jsonl``, once the process has ended."""
+        self.close()
+        try:
+            result: dict[str, Any] = json.loads(self._result.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            result = {"status": "failed", "reason": _why(self.process.returncode), "rows": []}
+        self._result.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._result.parent.rmdir()
+        if result["status"] == "failed":
+            result["reason"] += f" (log: {self._log})"
+        seconds = round(time.perf_counter() - self._clock, 3)
+        times = {"started": self._started.isoformat(timespec="seconds"), "seconds": seconds}
+        return {**self.run.identity(), **result, **times, "log": str(self._log)}
+
+    def close(self) -> None:
+        with suppress(BrokenPipeError):
+            if self.process.stdin:
+                self.process.stdin.close()
+        try:
+            self.process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def task_of(run: Run, out: Path) -> dict[str, Any]:
+    """What :func:`recbole_kd.compare.child.work` gets, and the file for what it returns."""
+    return {
+        "words": list(run.words),
+        "config_files": list(run.config_files),
+        "rows": run.rows,
+        "users": str(out / "users" / f"{run.name}.npz"),
+        "histories": str(out / "histories" / f"{run.name}.json"),
+        "result": str(out / "running" / f"{run.name}.json"),
+    }
+
+
+def _why(status: int) -> str:
+    if status == -signal.SIGKILL:
+        return "its process was killed, perhaps because memory ran out"
+    return f"its process ended with {f'signal {-status}' if status < 0 else f'status {status}'}"

@@ -1,0 +1,50 @@
+"""How long the trained models take for a user's list, measured when nothing else of the comparison runs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable
+from contextlib import redirect_stdout
+from logging import getLogger
+from typing import Any
+
+from tqdm import tqdm
+
+from recbole_kd.compare.rows import BATCHES, Row
+from recbole_kd.errors import UserError
+from recbole_kd.evaluation import user_milliseconds
+from recbole_kd.trained import open_trained
+
+
+def unmeasured(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Of each row one stage that has to be measured, the first seed's; none of a row that has been."""
+    left = [row for row in rows if not any(stage.get("latency") for stage in row.stages.values())]
+    return [next(iter(row.stages.values())) for row in left if any(row.checkpoints)]
+
+
+def measure(stages: Iterable[dict[str, Any]], bar: tqdm) -> None:
+    """Write ``latency`` into stages: milliseconds a user by the number of users at a time, ``"1"`` and ``"1024"``.
+
+    Args:
+        stages: of ``runs.jsonl``; those of one checkpoint share the figures. A checkpoint that can no longer be read
+            leaves None.
+        bar: goes on by one a stage.
+    """
+    known: dict[str, dict[str, float] | None] = {}
+    for stage in stages:
+        path = stage["checkpoint"]
+        bar.set_postfix_str(stage["label"])
+        if path not in known:
+            known[path] = _of_checkpoint(path)
+        stage["latency"] = known[path]
+        bar.update()
+
+
+def _of_checkpoint(path: str) -> dict[str, float] | None:
+    try:
+        with redirect_stdout(io.StringIO()):  # RecBole's models print now and then
+            scorer = open_trained(path).scorer
+            return {str(batch): user_milliseconds(scorer, batch) for batch in BATCHES}
+    except UserError as error:
+        getLogger().warning(f"the latency of {path} is not measured: {error}")
+        return None

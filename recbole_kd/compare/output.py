@@ -1,0 +1,99 @@
+"""The table as CSV (all of it), Markdown, LaTeX and on the terminal (what a reader looks for)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tabulate import tabulate
+
+from recbole_kd.compare.rows import ROLES, Row, spread
+from recbole_kd.compare.significance import Test
+from recbole_kd.files import replacing, write_json
+from recbole_kd.report.table import shown_metrics
+
+_TESTS = ("difference", "t_p", "t_p_holm", "wilcoxon_p", "wilcoxon_p_holm", "users")
+_COSTS = {  # heading, how a figure is written
+    "parameters": ("trainable parameters", lambda value: f"{value:,.0f}"),
+    "inference_parameters": ("values read at inference", lambda value: f"{value:,.0f}"),
+    "bytes": ("checkpoint, MB", lambda value: f"{value / 1e6:.2f}"),
+    "seconds_per_epoch": ("s an epoch", lambda value: f"{value:.2f}"),
+    "epochs": ("epochs", lambda value: f"{value:.0f}"),
+    "peak_memory": ("peak memory, MB", lambda value: f"{value / 1e6:,.0f}"),
+    "ms_per_user_1": ("ms a user, batch 1", lambda value: f"{value:.3f}"),
+    "ms_per_user_1024": ("ms a user, batch 1024", lambda value: f"{value:.4f}"),
+}
+
+
+@dataclass
+class Table:
+    """Rows with their tests by label, a title, the notes below, and the metric tested."""
+
+    title: str
+    rows: Sequence[Row]
+    tests: Mapping[str, Test]
+    notes: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``table.csv``, ``table.md``, ``table.tex`` and ``table.json``, each whole or not at all."""
+        paths = [folder / f"table.{kind}" for kind in ("csv", "md", "tex", "json")]
+        for path, text in zip(paths, (self.csv(), self.markdown(), self.latex()), strict=False):
+            with replacing(path, "w") as stream:
+                stream.write(text)
+        rows = self.frame().astype(object).where(lambda frame: frame.notna(), None).to_dict("records")
+        write_json(paths[-1], {"title": self.title, **self.facts, "notes": list(self.notes), "rows": rows})
+        return paths
+
+    def frame(self) -> pd.DataFrame:
+        """One line a row: every metric's mean and standard deviation over seeds, tests, costs; NaN is unknown."""
+        lines = []
+        for row in self.rows:
+            line: dict[str, Any] = {"label": row.label, "role": row.role, "model": row.model, "seeds": len(row.stages)}
+            for name in next(iter(row.stages.values()))["test"]:
+                values = pd.Series(row.metric(name))
+                line |= {name: values.mean(), f"{name}_sd": values.std()}
+            line |= {key: self.tests.get(row.label, {}).get(key) for key in _TESTS}
+            lines.append(line | row.costs())
+        return pd.DataFrame(lines)
+
+    def csv(self) -> str:
+        """All figures, unrounded."""
+        return self.frame().to_csv(index=False, lineterminator="\n")
+
+    def markdown(self) -> str:
+        """Title, table and notes."""
+        return f"{self.title}\n\n{self.shown('github')}\n\n" + "".join(f"- {note}\n" for note in self.notes)
+
+    def latex(self) -> str:
+        """A ``tabular`` for the package booktabs; title and notes are comments."""
+        text = self.shown("latex_booktabs")
+        for sign, command in (("±", r"$\pm$"), ("–", "--"), ("\\ensuremath{>}", "$>$")):
+            text = text.replace(sign, command)
+        return "".join(f"% {line}\n" for line in (self.title, *self.notes)) + text + "\n"
+
+    def shown(self, style: str = "simple") -> str:
+        """What a reader looks for, in a format of ``tabulate``."""
+        if not self.rows:
+            return ""
+        metrics = shown_metrics(next(iter(self.rows[0].stages.values()))["test"])
+        header = ["", "", "model", *metrics, "p (t)", "p (Wilcoxon)", *(heading for heading, _ in _COSTS.values())]
+        lines = []
+        for row in self.rows:
+            costs, test = row.costs(), self.tests.get(row.label, {})
+            cells = [row.label, ROLES.get(row.role, row.role), row.model]
+            cells += [spread(row.metric(name)) for name in metrics]
+            cells += [_p(test.get(f"{key}_holm")) for key in ("t_p", "wilcoxon_p")]
+            cells += ["–" if costs[key] is None else write(costs[key]) for key, (_, write) in _COSTS.items()]
+            lines.append(cells)
+        columns = ("left", "left", "left", *("right",) * (len(header) - 3))
+        return tabulate(lines, headers=header, tablefmt=style, disable_numparse=True, colalign=columns)
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2g}" if value > 1e-300 else "< 1e-300"

@@ -1,0 +1,87 @@
+"""The rows of the table: what several seeds of one model, teacher or student say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from recbole_kd.compare.plan import Run
+from recbole_kd.compare.records import Record
+
+BATCHES = (1, 1024)  # users at a time, of which the milliseconds are told
+ROLES = {"model": "model", "baseline": "student alone", "student": "distilled student"}
+
+
+@dataclass
+class Row:
+    """One label, with its stage of every seed that has ended well: records as in ``runs.jsonl``, files of users."""
+
+    label: str
+    role: str
+    stages: dict[int, dict[str, Any]] = field(default_factory=dict)
+    users: dict[int, Path] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        """The class of the model."""
+        return next(iter(self.stages.values()))["model"]
+
+    @property
+    def checkpoints(self) -> tuple[str, ...]:
+        """What makes two rows one and the same: a teacher of several students."""
+        return tuple(stage["checkpoint"] for stage in self.stages.values())
+
+    def metric(self, name: str) -> np.ndarray:
+        """A test metric by seed."""
+        return np.array([stage["test"][name] for stage in self.stages.values() if name in stage["test"]], np.float64)
+
+    def costs(self) -> dict[str, float | None]:
+        """One figure for all seeds: the median; of the peak memory the largest, of the latency the one measured."""
+        found: dict[str, float | None] = {
+            name: _of([stage.get(name) for stage in self.stages.values()], median)
+            for name in ("parameters", "inference_parameters", "bytes", "seconds_per_epoch", "epochs")
+        }
+        found["peak_memory"] = _of([stage.get("peak_memory") for stage in self.stages.values()], max)
+        for batch in BATCHES:
+            measured = [(stage.get("latency") or {}).get(str(batch)) for stage in self.stages.values()]
+            found[f"ms_per_user_{batch}"] = _of(measured, median)
+        return found
+
+
+def make_rows(runs: Sequence[Run], records: Mapping[str, Record]) -> list[Row]:
+    """The rows in the order of the plan; one of which no seed has ended well is left out.
+
+    Args:
+        runs: all that were planned.
+        records: by digest.
+    """
+    rows: dict[str, Row] = {}
+    for run in runs:
+        record = records.get(run.digest)
+        if record is None or record["status"] != "done":
+            continue
+        for stage in record["rows"]:
+            row = rows.setdefault(stage["label"], Row(stage["label"], stage["role"]))
+            row.stages[run.seed] = stage
+            if record["users"]:
+                row.users[run.seed] = Path(record["users"])
+    return list(rows.values())
+
+
+def _of(values: Sequence[float | None], choose: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(choose(known)) if known else None
+
+
+def spread(values: Any, places: int = 4) -> str:
+    """Mean ± sample standard deviation, which one value has not."""
+    values = np.asarray(values, np.float64)
+    if not len(values):
+        return "–"
+    mean = f"{values.mean():.{places}f}"
+    return f"{mean} ± {values.std(ddof=1):.{places}f}" if len(values) > 1 else mean
