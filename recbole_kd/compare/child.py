@@ -25,7 +25,7 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
         task: ``words`` and ``config_files`` of the run, ``users`` and ``histories`` its files, ``rows`` their labels.
 
     Returns:
-        ``status`` and ``reason``, and the ``rows`` of a run that ended well.
+        ``status`` and ``reason``, and of a run that ended well ``rows`` and whether it ``has_users``, a file of theirs.
     """
     try:
         result = pipeline.run(
@@ -45,7 +45,7 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
         | {"checkpoint": stage.checkpoint, "latency": None}
         for stage in result.stages
     ]
-    return {"status": "done", "reason": None, "rows": rows, "users": task["users"] if kept else None}
+    return {"status": "done", "reason": None, "rows": rows, "has_users": kept}
 
 
 def main() -> int:

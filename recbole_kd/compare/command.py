@@ -123,10 +123,10 @@ class Comparison:
         records = Records(self._out / "runs.jsonl")
         self._run(records)
         known = {record["digest"]: record for record in records.of([run.digest for run in self._runs])}
-        rows = make_rows(self._runs, known)
+        rows = make_rows(self._runs, known, self._out)
         failed = [record for record in known.values() if record["status"] != "done"]
         if not rows:
-            raise UserError(f"all {len(failed)} runs failed, the first because: {failed[0]['reason']}")
+            raise UserError(f"no run ended well, the first because: {failed[0]['reason']}")
         left = unmeasured(rows)
         with self._bar(len(left), 0, "Latency", "model") as bar:
             measure(left, bar)
@@ -162,7 +162,8 @@ class Comparison:
         seeds = [run.seed for run in self._runs]
         said = f"seed {seeds[0]}" if len(set(seeds)) == 1 else f"seeds {min(seeds)} to {max(seeds)}"
         mask = mask_of(self._runs[0].config)
-        return f"{len(self._options.labels)} models on {self._runs[0].dataset}, {said}, test ranking masks {mask}"
+        count = len(self._options.labels)
+        return f"{count} model{'s' * (count > 1)} on {self._runs[0].dataset}, {said}, test ranking masks {mask}"
 
     def _notes(self, tests: dict[str, Test], failed: Sequence[Record]) -> list[str]:
         notes, threads = [], torch.get_num_threads()
@@ -176,8 +177,9 @@ class Comparison:
                 "two-sided, Holm-corrected for all rows."
             )
         notes.append(
-            "Peak memory: of the process while it trained and evaluated, or of CUDA's tensors. Milliseconds: top-50 "
-            f"lists of a loaded model, one model after another, with {threads} CPU thread{'s' * (threads > 1)} or on CUDA."
+            "Peak: memory of the process while it trained and evaluated, or of CUDA's tensors. ms/user: top-50 lists "
+            "of a loaded model for 1 and for 1024 users at a time, one model after another, with "
+            f"{threads} CPU thread{'s' * (threads > 1)} or on CUDA."
         )
         failures = [f"{record['label']}, seed {record['seed']} failed: {record['reason']}" for record in failed]
         return notes + failures

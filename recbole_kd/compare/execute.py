@@ -68,7 +68,8 @@ def _show(bar: tqdm, running: Sequence[_Child]) -> None:
 class _Child:
     def __init__(self, run: Run, out: Path, jobs: int) -> None:
         self.run = run
-        self._result, self._log = out / "running" / f"{run.name}.json", out / "logs" / f"{run.name}.log"
+        task = task_of(run, out)
+        self._result, self._log = Path(task["result"]), Path(task["log"])
         self._started, self._clock = datetime.now(UTC), time.perf_counter()
         for path in (self._result, self._log):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,11 +87,11 @@ class _Child:
             )
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already, and its log says why
-            self.process.stdin.write(json.dumps(task_of(run, out)).encode() + b"\n")
+            self.process.stdin.write(json.dumps(task).encode() + b"\n")
             self.process.stdin.flush()
 
     def record(self) -> Record:
-        """The line of ``runs.jsonl``, once the process has ended."""
+        """The run's record, once the process has ended."""
         self.close()
         try:
             result: dict[str, Any] = json.loads(self._result.read_text(encoding="utf-8"))
@@ -101,9 +102,7 @@ class _Child:
             self._result.parent.rmdir()
         if result["status"] == "failed":
             result["reason"] += f" (log: {self._log})"
-        seconds = round(time.perf_counter() - self._clock, 3)
-        times = {"started": self._started.isoformat(timespec="seconds"), "seconds": seconds}
-        return {**self.run.identity(), **result, **times, "log": str(self._log)}
+        return record_of(self.run, result, self._started, time.perf_counter() - self._clock)
 
     def close(self) -> None:
         with suppress(BrokenPipeError):
@@ -116,16 +115,25 @@ class _Child:
             self.process.wait()
 
 
+def record_of(run: Run, result: dict[str, Any], started: datetime, seconds: float) -> Record:
+    """The line of ``runs.jsonl``: the run, what :func:`recbole_kd.compare.child.work` returned, times and files."""
+    times = {"started": started.isoformat(timespec="seconds"), "seconds": round(seconds, 3)}
+    files = files_of(run, result.pop("has_users", False))
+    return {**run.identity(), **result, **times, **files}
+
+
+def files_of(run: Run, has_users: bool = True) -> dict[str, str | None]:
+    """What a run leaves in the folder, by names within it."""
+    name = run.name
+    users = f"users/{name}.npz" if has_users else None
+    return {"users": users, "histories": f"histories/{name}.json", "log": f"logs/{name}.log"}
+
+
 def task_of(run: Run, out: Path) -> dict[str, Any]:
     """What :func:`recbole_kd.compare.child.work` gets, and the file for what it returns."""
-    return {
-        "words": list(run.words),
-        "config_files": list(run.config_files),
-        "rows": run.rows,
-        "users": str(out / "users" / f"{run.name}.npz"),
-        "histories": str(out / "histories" / f"{run.name}.json"),
-        "result": str(out / "running" / f"{run.name}.json"),
-    }
+    files = {key: str(out / name) for key, name in files_of(run).items() if name}
+    files["result"] = str(out / "running" / f"{run.name}.json")
+    return {"words": list(run.words), "config_files": list(run.config_files), "rows": run.rows, **files}
 
 
 def _why(status: int) -> str:

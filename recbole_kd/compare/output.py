@@ -10,21 +10,22 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from recbole_kd.compare.rows import ROLES, Row, spread
+from recbole_kd.compare.rows import Row, spread
 from recbole_kd.compare.significance import Test
 from recbole_kd.files import replacing, write_json
 from recbole_kd.report.table import shown_metrics
 
 _TESTS = ("difference", "t_p", "t_p_holm", "wilcoxon_p", "wilcoxon_p_holm", "users")
+_WHOLE = ("users", "parameters", "inference_parameters", "bytes", "peak_memory")
 _COSTS = {  # heading, how a figure is written
-    "parameters": ("trainable parameters", lambda value: f"{value:,.0f}"),
-    "inference_parameters": ("values read at inference", lambda value: f"{value:,.0f}"),
-    "bytes": ("checkpoint, MB", lambda value: f"{value / 1e6:.2f}"),
+    "parameters": ("parameters", lambda value: f"{value:,.0f}"),
+    "inference_parameters": ("read at inference", lambda value: f"{value:,.0f}"),
+    "bytes": ("file, MB", lambda value: f"{value / 1e6:.2f}"),
     "seconds_per_epoch": ("s an epoch", lambda value: f"{value:.2f}"),
     "epochs": ("epochs", lambda value: f"{value:.0f}"),
-    "peak_memory": ("peak memory, MB", lambda value: f"{value / 1e6:,.0f}"),
-    "ms_per_user_1": ("ms a user, batch 1", lambda value: f"{value:.3f}"),
-    "ms_per_user_1024": ("ms a user, batch 1024", lambda value: f"{value:.4f}"),
+    "peak_memory": ("peak, MB", lambda value: f"{value / 1e6:,.0f}"),
+    "ms_per_user_1": ("ms/user, 1", lambda value: f"{value:.3f}"),
+    "ms_per_user_1024": ("ms/user, 1024", lambda value: f"{value:.4f}"),
 }
 
 
@@ -58,7 +59,13 @@ class Table:
                 line |= {name: values.mean(), f"{name}_sd": values.std()}
             line |= {key: self.tests.get(row.label, {}).get(key) for key in _TESTS}
             lines.append(line | row.costs())
-        return pd.DataFrame(lines)
+        frame = pd.DataFrame(lines)
+        whole = [name for name in _WHOLE if name in frame]
+        return (
+            frame.astype(dict.fromkeys(whole, "Float64"))
+            .round(dict.fromkeys(whole, 0))
+            .astype(dict.fromkeys(whole, "Int64"))
+        )
 
     def csv(self) -> str:
         """All figures, unrounded."""
@@ -80,16 +87,16 @@ class Table:
         if not self.rows:
             return ""
         metrics = shown_metrics(next(iter(self.rows[0].stages.values()))["test"])
-        header = ["", "", "model", *metrics, "p (t)", "p (Wilcoxon)", *(heading for heading, _ in _COSTS.values())]
+        header = ["", "model", *metrics, "p (t)", "p (Wilcoxon)", *(heading for heading, _ in _COSTS.values())]
         lines = []
         for row in self.rows:
             costs, test = row.costs(), self.tests.get(row.label, {})
-            cells = [row.label, ROLES.get(row.role, row.role), row.model]
+            cells = [row.label, row.model]
             cells += [spread(row.metric(name)) for name in metrics]
             cells += [_p(test.get(f"{key}_holm")) for key in ("t_p", "wilcoxon_p")]
             cells += ["–" if costs[key] is None else write(costs[key]) for key, (_, write) in _COSTS.items()]
             lines.append(cells)
-        columns = ("left", "left", "left", *("right",) * (len(header) - 3))
+        columns = ("left", "left", *("right",) * (len(header) - 2))
         return tabulate(lines, headers=header, tablefmt=style, disable_numparse=True, colalign=columns)
 
 

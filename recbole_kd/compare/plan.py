@@ -70,8 +70,8 @@ def parse_label(label: str) -> list[str]:
     """
     method, colon, pair = label.partition(":")
     teachers, arrow, student = (part.strip() for part in pair.partition(">"))
-    of_method = issubclass(find_model(method.strip()), DistillationMethod)
-    if not colon and ">" not in label:
+    of_method = issubclass(find_model(method.partition(">")[0].strip()), DistillationMethod)
+    if not colon and not method.count(">"):
         return [f"--model={label}"] + ["--baseline=true"] * of_method
     if not (colon and arrow and teachers and student and all(teachers.split("+"))):
         raise UserError(

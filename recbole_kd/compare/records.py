@@ -29,7 +29,8 @@ class Records:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"cannot read {path}: {error}; delete it, finished stages are not lost") from None
-        for number, line in enumerate(text.splitlines(), 1):
+        lines = text.removesuffix("\n").split("\n") if text else []  # splitlines would also split texts in them
+        for number, line in enumerate(lines, 1):
             record = _read(line)
             if record is None:
                 raise UserError(

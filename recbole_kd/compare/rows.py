@@ -14,7 +14,6 @@ from recbole_kd.compare.plan import Run
 from recbole_kd.compare.records import Record
 
 BATCHES = (1, 1024)  # users at a time, of which the milliseconds are told
-ROLES = {"model": "model", "baseline": "student alone", "student": "distilled student"}
 
 
 @dataclass
@@ -53,12 +52,13 @@ class Row:
         return found
 
 
-def make_rows(runs: Sequence[Run], records: Mapping[str, Record]) -> list[Row]:
+def make_rows(runs: Sequence[Run], records: Mapping[str, Record], folder: Path) -> list[Row]:
     """The rows in the order of the plan; one of which no seed has ended well is left out.
 
     Args:
         runs: all that were planned.
         records: by digest.
+        folder: of their files.
     """
     rows: dict[str, Row] = {}
     for run in runs:
@@ -69,7 +69,7 @@ def make_rows(runs: Sequence[Run], records: Mapping[str, Record]) -> list[Row]:
             row = rows.setdefault(stage["label"], Row(stage["label"], stage["role"]))
             row.stages[run.seed] = stage
             if record["users"]:
-                row.users[run.seed] = Path(record["users"])
+                row.users[run.seed] = folder / record["users"]
     return list(rows.values())
 
 

@@ -65,7 +65,7 @@ def read_users(path: Path, stage: str, metric: str) -> pd.Series | None:
             if f"hits_{stage}" not in file:
                 return None
             hits, relevant, user = file[f"hits_{stage}"], file["relevant"], file["user"]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         raise UserError(
             f"{path} is missing or damaged; delete its line in runs.jsonl, and the run is repeated"
         ) from None
