@@ -24,6 +24,7 @@ import numpy as np
 from tabulate import tabulate
 
 from recbole_kd.checkpoint import load_checkpoint
+from recbole_kd.compare.rows import spread
 from recbole_kd.errors import UserError
 from recbole_kd.evaluation import paired_test, per_user_metrics, unpacked_hits
 from recbole_kd.files import replacing
@@ -125,11 +126,6 @@ def comparison(found: dict[str, list[dict]], name: str, other: str) -> str:
 
 def mean(found: dict[str, list[dict]], name: str) -> float:
     return float(np.mean([one["ndcg"] for one in found[name]]))
-
-
-def spread(values: np.ndarray) -> str:
-    """Mean ± sample standard deviation."""
-    return f"{values.mean():.4f} ± {values.std(ddof=1) if len(values) > 1 else 0:.4f}"
 
 
 if __name__ == "__main__":

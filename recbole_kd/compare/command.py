@@ -87,7 +87,10 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> int:
             raise UserError(f"another recbole-kd compare works in {out}; give another --out") from None
         except OSError as error:
             raise UserError(f"cannot write in {out}: {error.strerror}; give another --out") from None
-        return comparison.make()
+        try:
+            return comparison.make()
+        except OSError as error:
+            raise UserError(f"cannot go on in {out}: {error}; mend that and repeat the command") from None
 
 
 class Comparison:

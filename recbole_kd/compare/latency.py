@@ -11,7 +11,6 @@ from typing import Any
 from tqdm import tqdm
 
 from recbole_kd.compare.rows import BATCHES, Row
-from recbole_kd.errors import UserError
 from recbole_kd.evaluation import user_milliseconds
 from recbole_kd.trained import open_trained
 
@@ -26,8 +25,8 @@ def measure(stages: Iterable[dict[str, Any]], bar: tqdm) -> None:
     """Write ``latency`` into stages: milliseconds a user by the number of users at a time, ``"1"`` and ``"1024"``.
 
     Args:
-        stages: of ``runs.jsonl``; those of one checkpoint share the figures. A checkpoint that can no longer be read
-            leaves None.
+        stages: of ``runs.jsonl``; those of one checkpoint share the figures. A model that cannot be read or timed
+            leaves None, with a warning.
         bar: goes on by one a stage.
     """
     known: dict[str, dict[str, float] | None] = {}
@@ -45,6 +44,7 @@ def _of_checkpoint(path: str) -> dict[str, float] | None:
         with redirect_stdout(io.StringIO()):  # RecBole's models print now and then
             scorer = open_trained(path).scorer
             return {str(batch): user_milliseconds(scorer, batch) for batch in BATCHES}
-    except UserError as error:
-        getLogger().warning(f"the latency of {path} is not measured: {error}")
+    except Exception as error:  # no table is lost for want of one figure
+        said = " ".join(str(error).split()) or type(error).__name__
+        getLogger().warning(f"the latency of {path} is not measured: {said}")
         return None

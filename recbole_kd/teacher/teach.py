@@ -96,7 +96,8 @@ def teach(
     users, items = (dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
     folder = folder or _own_folder(config, stage_path(config, stage, trained.fingerprint))
     # several students may ask at once; the ranks of one run write it together
-    with nullcontext() if dist.is_initialized() else locked(folder.with_name(f".{folder.name}.lock")):
+    no_lock = dist.is_initialized() or (folder / MANIFEST).is_file()
+    with nullcontext() if no_lock else locked(folder.absolute().with_name(f".{folder.absolute().name}.lock")):
         cache = build_cache(
             folder,
             scorer_of(trained.model),

@@ -243,6 +243,14 @@ class TestRefusals:
         assert "line 1 of compare/board/runs.jsonl is damaged; delete the line" in only_line(capsys.readouterr().err)
         assert quick == []
 
+    def test_a_full_disk(self, quick, capsys, monkeypatch):
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("recbole_kd.compare.records.Records.put", full)
+        assert compare("--models=BPR") == 2
+        assert "cannot go on in compare/board: [Errno 28] No space left" in only_line(capsys.readouterr().err)
+
     def test_two_at_once(self, checkerboard, capsys):
         with locked(OUT / ".lock"):
             assert compare("--models=BPR") == 2
@@ -271,3 +279,13 @@ def test_a_bar(quick, capsys):
     assert "Compare on board: 100%" in error
     assert "2/2" in error
     assert "Latency" in error
+
+
+def test_a_model_that_cannot_be_timed_costs_no_table(quick, monkeypatch, caplog):
+    def broken(scorer, batch):
+        raise RuntimeError("no\nway")
+
+    monkeypatch.setattr(latency, "user_milliseconds", broken)
+    assert compare("--models=BPR") == 0
+    assert table()["BPR"]["ms_per_user_1"] == ""
+    assert "is not measured: no way" in caplog.text
