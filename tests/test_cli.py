@@ -133,7 +133,7 @@ class TestRefusals:
         assert main(["trian"]) == 2
         assert "there is no command 'trian'; did you mean train?" in only_line(capsys.readouterr().err)
         assert main(["zzzz"]) == 2
-        assert "use one of train, teach, tune, recommend, convert" in only_line(capsys.readouterr().err)
+        assert "use one of train, teach, tune, compare, recommend, convert" in only_line(capsys.readouterr().err)
         assert main([]) == 2
         assert "train" in capsys.readouterr().out
 
