@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.model.abstract_recommender import AbstractRecommender
@@ -81,6 +82,24 @@ def paired_test(values: np.ndarray, reference: np.ndarray) -> dict[str, float]:
         "t_p": float(stats.ttest_1samp(difference, 0.0).pvalue),
         "wilcoxon_p": float(stats.wilcoxon(difference).pvalue),
     }
+
+
+def values_read(model: Any) -> int:
+    """How many numbers of a checkpoint a ranking reads.
+
+    Parameters, and what EASE, ItemKNN and Pop keep in their place; not the embeddings that graph models make anew.
+    """
+    if hasattr(model, "inference_parameters"):
+        return model.inference_parameters()
+    kept = (model.other_parameter() or {}).items()
+    others = [value for name, value in kept if not name.startswith("restore_")]
+    return sum(parameter.numel() for parameter in model.parameters()) + sum(map(_count, others))
+
+
+def _count(values: Any) -> int:
+    if isinstance(values, Tensor):
+        return values.numel()
+    return int(values.nnz) if sp.issparse(values) else int(np.size(values))
 
 
 @torch.no_grad()

@@ -22,7 +22,7 @@ from recbole_kd.data.digest import data_digest
 from recbole_kd.data.loaders import Loaders
 from recbole_kd.distill.base import Distiller
 from recbole_kd.errors import UserError
-from recbole_kd.evaluation import packed_hits, ranking_seconds
+from recbole_kd.evaluation import packed_hits, ranking_seconds, values_read
 from recbole_kd.files import locked
 from recbole_kd.memory import peak_memory, reset_peak
 from recbole_kd.teacher.cache import identity_of
@@ -146,7 +146,6 @@ def _train_stage(
         else:
             _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=progress)
         test = trainer.evaluate(loaders.test, load_best_model=not config["checkpoint"], show_progress=progress)
-    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     record = StageRecord(
         name=name,
         model=config.model,
@@ -154,8 +153,8 @@ def _train_stage(
         seconds_per_epoch=trainer.seconds_per_epoch(),
         valid=plain_values(dict(valid or {})),
         test=plain_values(dict(test or {})),
-        parameters=parameters,
-        inference_parameters=model.inference_parameters() if hasattr(model, "inference_parameters") else parameters,
+        parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        inference_parameters=values_read(model),
         ranking_seconds=ranking_seconds(model, loaders.test),
         history=trainer.history,
         peak_memory=peak_memory(config["device"]),

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from recbole.data.interaction import Interaction
 from scipy import stats
 
 from recbole_kd.evaluation import (
@@ -12,6 +13,7 @@ from recbole_kd.evaluation import (
     ranking_seconds,
     unpacked_hits,
     user_milliseconds,
+    values_read,
 )
 from recbole_kd.scorer import scorer_of
 from recbole_kd.stages import _trainer
@@ -75,6 +77,20 @@ def test_ranking_starts_from_a_cold_model(evaluated, monkeypatch):
         assert ranking_seconds(made.model, made.loaders.test, k=5, repeats=3) > 0
     assert len(calls) == 3
     assert ranking_seconds(made.model, made.loaders.train) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("BPR", lambda model: 64 * (41 + 25)),
+        ("LightGCN", lambda model: 64 * (41 + 25)),
+        ("EASE", lambda model: 1 + model.interaction_matrix.nnz + 25 * 25),
+    ],
+)
+def test_values_read(checkerboard, model, expected):
+    made = build(model, checkerboard).model.eval()
+    made.full_sort_predict(Interaction({"user_id": torch.tensor([1])}))  # LightGCN keeps what it has propagated
+    assert values_read(made) == expected(made)
 
 
 def test_packed_hits_give_every_metric_that_recbole_prints(checkerboard):
