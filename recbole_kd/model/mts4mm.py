@@ -103,9 +103,13 @@ class MTS4MMStudent(MultiModalRecommender):
         return self.forward()[:2]
 
     def loss(self, batch: Batch) -> Tensor:
-        """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part)."""
+        """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part).
+
+        The L2 is of the embedding tables, as LightGCN's is.
+        """
         settings, found = self.settings, self.forward()
-        loss = bpr(found.user, found.item, batch) + settings.reg_weight * squared_norm(found.user, found.item, batch)
+        penalty = squared_norm(*self.encoders.tables(), batch)
+        loss = bpr(found.user, found.item, batch) + settings.reg_weight * penalty
         if settings.contrast_weight and found.modal is not None and ID in found.views:
             ids = torch.cat(found.views[ID])
             temperature = settings.contrast_temperature

@@ -72,7 +72,7 @@ class Encoders(nn.Module):
         shared_ids: whether the views purify one table of item IDs, or a table of their own each.
         """
         super().__init__()
-        self.layers, self.shared_ids = layers, shared_ids
+        self.n_users, self.layers, self.shared_ids = model.n_users, layers, shared_ids
         self.graph = bipartite_graph(model.interactions).to(model.device)
         to_users = bipartite_halves(model.interactions)[0].to(model.device)
         self.user_embedding = nn.Embedding(model.n_users, size) if with_ids else None
@@ -95,6 +95,12 @@ class Encoders(nn.Module):
         for name, view in self.views.items():
             found[name] = view(self._items(ID if self.shared_ids else name))
         return found
+
+    def tables(self) -> Pair:
+        """The embeddings of users (n_users, d) and of items in all tables side by side, (n_items, T · d)."""
+        items = torch.cat([self._items(table) for table in self.item_embeddings], dim=1)
+        users = items.new_zeros(self.n_users, 0) if self.user_embedding is None else self.user_embedding.weight
+        return users, items
 
     def _items(self, table: str) -> Tensor:
         return self.item_embeddings.get_parameter(f"{table}.weight")

@@ -77,3 +77,14 @@ class TestMTS4MMStudent(ModelContract):
     def test_an_unknown_view_is_refused(self, checkerboard, key, hint):
         with pytest.raises(UserError, match=f"{key}: there is no view {hint}"):
             build(self.model, checkerboard, **{key: ["bord"]})
+
+    def test_the_l2_is_of_the_embedding_tables(self, checkerboard):
+        made = {weight: build(self.model, checkerboard, reg_weight=weight) for weight in (0.0, 1.0)}
+        batch = next(iter(made[0.0].loaders.train))
+        ids = batch["user_id"], batch["item_id"], batch["neg_item_id"]
+        without, with_l2 = (one.model.calculate_loss(batch).item() for one in made.values())
+        encoders = made[0.0].model.encoders
+        rows = [encoders.user_embedding.weight[ids[0]]]
+        rows += [table.weight[items] for table in encoders.item_embeddings.values() for items in ids[1:]]
+        expected = sum(row.pow(2).sum().item() for row in rows) / (2 * len(ids[0]))
+        assert with_l2 - without == pytest.approx(expected, rel=1e-3)
