@@ -20,7 +20,8 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["recbole_kd", "recbole_kd.*"]), "recbole_kd._properties"],
     package_dir={"recbole_kd._properties": "properties"},
-    package_data={"recbole_kd._properties": ["*.yaml", "*/*.yaml"], "recbole_kd": ["py.typed"]},
+    package_data={"recbole_kd._properties": ["*.yaml", "*/*.yaml"], "recbole_kd": ["py.typed"]}
+    | {"recbole_kd.report": ["template/*"]},
     install_requires=[
         "torch>=2.2",
         "recbole>=1.2.1,<1.3",
@@ -30,10 +31,14 @@ setup(
         "pydantic>=2.5",
         "scikit-learn>=1.3",
         "matplotlib>=3.8",
+        "jinja2>=3.1",
         "tabulate>=0.9",
         "tqdm",
         "pyyaml",
     ],
-    extras_require={"tune": TUNE, "test": [*TUNE, "pytest>=8", "hypothesis>=6", "build>=1", "ruff", "mypy"]},
+    extras_require={
+        "tune": TUNE,
+        "test": [*TUNE, "pytest>=8", "hypothesis>=6", "build>=1", "ruff", "mypy", "selenium>=4.20"],
+    },
     entry_points={"console_scripts": ["recbole-kd = recbole_kd.cli:main"]},
 )

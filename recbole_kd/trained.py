@@ -30,8 +30,9 @@ _WHAT = {"users": "other users", "items": "other items", "train": "other trainin
 class Trained:
     """A model that is ready to score.
 
-    ``train`` is the training part of its data, ``identity`` what :func:`recbole_kd.teacher.cache.identity_of` says of
-    that. ``verified`` tells whether the checkpoint held the same; stock RecBole's do not say, and only fit in size.
+    ``train`` is the training part of its data, ``held_out`` are the others (validation, test); ``identity`` is what
+    :func:`recbole_kd.teacher.cache.identity_of` says of the training part. ``verified`` tells whether the checkpoint
+    held the same; stock RecBole's do not say, and only fit in size.
     """
 
     checkpoint: str
@@ -40,6 +41,7 @@ class Trained:
     scorer: Scorer
     identity: dict[str, Any]
     verified: bool
+    held_out: tuple[Dataset, ...] = ()
 
     @property
     def data_path(self) -> str:
@@ -62,7 +64,7 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
     state = load_any_checkpoint(path)
     config = _config(path, recorded_values(state["config"]), config_dict or {})
     init_seed(config["seed"], config["reproducibility"])
-    train = _training_part(config)
+    train, *held_out = _split(config)
     identity = identity_of(train, __version__, config.dataset, config["seed"])
     recorded = state.get("data")
     if isinstance(recorded, dict):
@@ -80,7 +82,7 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
             f"the weights in {path} do not fit {config.model} on the data set in {config['data_path']} ({misfit}): "
             "the data are not those it was trained on, or a setting is not; give the right --data_path or setting"
         )
-    return Trained(path, config, train, scorer_of(model), identity, isinstance(recorded, dict))
+    return Trained(path, config, train, scorer_of(model), identity, isinstance(recorded, dict), tuple(held_out))
 
 
 def _config(path: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> KDConfig:
@@ -100,10 +102,10 @@ def _config(path: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) ->
     return KDConfig(config_dict=values)
 
 
-def _training_part(config: KDConfig) -> Dataset:
+def _split(config: KDConfig) -> list[Dataset]:
     """The same split as in training: it follows from the seed, which was set just before."""
     try:
-        return MultiModalDataset(config).build()[0]
+        return MultiModalDataset(config).build()
     except UserError:
         raise
     except (ValueError, KeyError, IndexError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from recbole_kd.compare.rows import Row, spread
 from recbole_kd.compare.significance import Test
 from recbole_kd.files import replacing, write_json
 from recbole_kd.report.table import shown_metrics
+from recbole_kd.report.text import Cell, Text
 
 _TESTS = ("difference", "t_p", "t_p_holm", "wilcoxon_p", "wilcoxon_p_holm", "users")
 _WHOLE = ("users", "parameters", "inference_parameters", "bytes", "peak_memory")
@@ -86,18 +87,47 @@ class Table:
         """What a reader looks for, in a format of ``tabulate``."""
         if not self.rows:
             return ""
+        header, lines = self.cells()
+        texts = [[cell.text for cell in line] for line in lines]
+        columns = ("left", "left", *("right",) * (len(header) - 2))
+        return tabulate(texts, headers=header, tablefmt=style, disable_numparse=True, colalign=columns)
+
+    def cells(self) -> tuple[list[str], list[list[Cell]]]:
+        """Headings, and what stands below them: the label, the model, metrics, p values and costs."""
         metrics = shown_metrics(next(iter(self.rows[0].stages.values()))["test"])
         header = ["", "model", *metrics, "p (t)", "p (Wilcoxon)", *(heading for heading, _ in _COSTS.values())]
+        best = {
+            name: max((row.metric(name).mean() for row in self.rows if len(row.metric(name))), default=None)
+            for name in metrics
+        }
         lines = []
         for row in self.rows:
             costs, test = row.costs(), self.tests.get(row.label, {})
-            cells = [row.label, row.model]
-            cells += [spread(row.metric(name)) for name in metrics]
-            cells += [_p(test.get(f"{key}_holm")) for key in ("t_p", "wilcoxon_p")]
-            cells += ["–" if costs[key] is None else write(costs[key]) for key, (_, write) in _COSTS.items()]
-            lines.append(cells)
-        columns = ("left", "left", *("right",) * (len(header) - 2))
-        return tabulate(lines, headers=header, tablefmt=style, disable_numparse=True, colalign=columns)
+            line = [Cell(row.label), Cell(row.model)]
+            for name in metrics:
+                values = row.metric(name)
+                mean = float(values.mean()) if len(values) else None
+                line.append(Cell(spread(values), mean, best=mean is not None and mean == best[name]))
+            line += [Cell(_p(test.get(key)), test.get(key)) for key in ("t_p_holm", "wilcoxon_p_holm")]
+            line += [Cell(_written(costs[key], write), costs[key]) for key, (_, write) in _COSTS.items()]
+            lines.append(line)
+        return header, lines
+
+    def page(self) -> Text:
+        """What the report says besides its pictures."""
+        header, lines = self.cells()
+        facts = {
+            "data set": str(self.facts["dataset"]),
+            "seeds": ", ".join(str(seed) for seed in self.facts["seeds"]),
+            "tested against": str(self.facts["reference"]),
+            "tested metric": str(self.facts["test_metric"]),
+        }
+        files = "All figures, unrounded: table.csv beside this page; the pictures: its folder pictures."
+        return Text(self.title, facts, header, lines, [*self.notes, "Bold: the best mean.", files])
+
+
+def _written(value: float | None, write: Callable[[float], str]) -> str:
+    return "–" if value is None else write(value)
 
 
 def _p(value: float | None) -> str:

@@ -18,12 +18,17 @@ BATCHES = (1, 1024)  # users at a time, of which the milliseconds are told
 
 @dataclass
 class Row:
-    """One label, with its stage of every seed that has ended well: records as in ``runs.jsonl``, files of users."""
+    """One label, with its stage of every seed that has ended well: records as in ``runs.jsonl``, files of users.
+
+    ``run`` is the label of the run that it is a stage of, ``histories`` the files of that run's epochs.
+    """
 
     label: str
     role: str
     stages: dict[int, dict[str, Any]] = field(default_factory=dict)
     users: dict[int, Path] = field(default_factory=dict)
+    run: str = ""
+    histories: dict[int, Path] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
@@ -66,8 +71,9 @@ def make_rows(runs: Sequence[Run], records: Mapping[str, Record], folder: Path) 
         if record is None or record["status"] != "done":
             continue
         for stage in record["rows"]:
-            row = rows.setdefault(stage["label"], Row(stage["label"], stage["role"]))
+            row = rows.setdefault(stage["label"], Row(stage["label"], stage["role"], run=run.label))
             row.stages[run.seed] = stage
+            row.histories[run.seed] = folder / record["histories"]
             if record["users"]:
                 row.users[run.seed] = folder / record["users"]
     return list(rows.values())

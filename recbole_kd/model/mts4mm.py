@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -57,6 +58,7 @@ class MTS4MMStudent(MultiModalRecommender):
         super().__init__(config, dataset)
         settings = self.settings
         trained = self._known("views", settings.views, (ID, *self.modalities))
+        self.trained_views = trained
         self.used = self._known("inference_views", settings.inference_views, trained)
         modalities = tuple(name for name in trained if name != ID)
         self.encoders = Encoders(
@@ -89,7 +91,11 @@ class MTS4MMStudent(MultiModalRecommender):
     def forward(self) -> Views:  # type: ignore[override]
         """Final users and items and what they come from; after training, of ``inference_views`` alone."""
         views = self.encoders()
-        used = {name: pair for name, pair in views.items() if self.training or name in self.used}
+        return self._joined(views, tuple(views) if self.training else self.used)
+
+    def _joined(self, views: dict[str, Pair], names: Sequence[str]) -> Views:
+        """What the views ``names`` give, fused."""
+        used = {name: pair for name, pair in views.items() if name in names}
         joined = {name: torch.cat(pair) for name, pair in used.items()}
         ids = joined.pop(ID, None)
         guide = torch.cat(views[ID]) if ID in views else None
@@ -101,6 +107,10 @@ class MTS4MMStudent(MultiModalRecommender):
     def embeddings(self) -> Pair:
         """The Scorer contract: what a score is the dot product of."""
         return self.forward()[:2]
+
+    def embeddings_of(self, views: Sequence[str]) -> Pair:
+        """What :meth:`embeddings` gives of a model with these ``inference_views``."""
+        return self._joined(self.encoders(), views)[:2]
 
     def loss(self, batch: Batch) -> Tensor:
         """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part).

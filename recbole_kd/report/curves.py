@@ -6,18 +6,20 @@ import logging
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from recbole_kd.files import replacing
+from recbole_kd.report.colours import AMBER, BLUE, GREEN, GREY, ORANGE, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from recbole_kd.stages import StageRecord
 
-# Okabe and Ito's colours, told apart by colour-blind readers too.
-_COLOURS = {"teacher": "#D55E00", "baseline": "#999999", "student": "#0072B2", "model": "#0072B2"}
+_COLOURS = {"teacher": ORANGE, "baseline": GREY, "student": BLUE, "model": BLUE}
 _LABELS = {"teacher": "teacher", "baseline": "student alone", "student": "distilled student"}
+
+History = Sequence[Mapping[str, Any]]
 
 
 def write_curves(stages: Sequence[StageRecord], path: Path, title: str) -> None:
@@ -36,31 +38,53 @@ def write_curves(stages: Sequence[StageRecord], path: Path, title: str) -> None:
     there = list(stages[-1].valid)
     metric = next((name for name in ("ndcg@20", "ndcg@10") if name in there), there[0] if there else "")
     for stage in stages:
-        colour, label = _COLOURS.get(stage.name, "#009E73"), _LABELS.get(stage.name, stage.name)
-        curves = {label: {entry["epoch"]: entry.get("valid", {}) for entry in stage.history}}
-        _plot(axes[0], curves, metric, colour)
-        taught = {entry["epoch"]: entry["teachers_valid"] for entry in stage.history if "teachers_valid" in entry}
-        names = list(next(iter(taught.values()), {}))
-        _plot(axes[0], {name: {epoch: of[name] for epoch, of in taught.items()} for name in names}, metric, "#E69F00")
+        colour, label = _COLOURS.get(stage.name, GREEN), _LABELS.get(stage.name, stage.name)
+        draw_metric(axes[0], stage.history, metric, label, colour)
     axes[0].set(xlabel="epoch", ylabel=f"validation {metric}", title="validation")
     axes[0].legend(fontsize="small")
     for axis, stage in zip(axes[1:], stages, strict=True):
-        for name in stage.history[-1]["losses"] if stage.history else ():
-            axis.plot(
-                [entry["epoch"] + 1 for entry in stage.history],
-                [entry["losses"].get(name, float("nan")) for entry in stage.history],
-                label=name,
-            )
-        axis.set(xlabel="epoch", ylabel="mean loss of a batch", yscale="log", title=_LABELS.get(stage.name, stage.name))
+        draw_losses(axis, stage.history)
+        axis.set(title=_LABELS.get(stage.name, stage.name))
         axis.legend(fontsize="small")
     figure.suptitle(title)
     with replacing(path) as stream:
         figure.savefig(stream, format="png", dpi=120)
 
 
-def _plot(axis: Axes, curves: Mapping[str, Mapping[int, Mapping[str, float]]], metric: str, colour: str) -> None:
+def draw_metric(axis: Axes, history: History, metric: str, label: str, colour: str, **look: Any) -> None:
+    """Draw a validation metric by epoch (1 being the first), and that of each teacher that changes meanwhile.
+
+    Args:
+        axis: to draw on.
+        history: entries with ``epoch`` (0 being the first), and some with ``valid`` and ``teachers_valid``.
+        metric: lower case, as ``ndcg@20``.
+        label: of the line; the teachers have their own names.
+        colour: likewise; the teachers differ in their strokes.
+        look: further properties of the line.
+    """
+    _plot(axis, {label: {entry["epoch"]: entry.get("valid", {}) for entry in history}}, metric, colour, **look)
+    taught = {entry["epoch"]: entry["teachers_valid"] for entry in history if "teachers_valid" in entry}
+    names = list(next(iter(taught.values()), {}))
+    _plot(axis, {name: {epoch: of[name] for epoch, of in taught.items()} for name in names}, metric, AMBER)
+
+
+def draw_losses(axis: Axes, history: History) -> None:
+    """Draw each term of the loss by epoch (1 being the first), the axis being logarithmic."""
+    for place, name in enumerate(dict.fromkeys(name for entry in history for name in entry["losses"])):
+        axis.plot(
+            [entry["epoch"] + 1 for entry in history],
+            [entry["losses"].get(name, float("nan")) for entry in history],
+            label=name,
+            **(style(place) | {"marker": None}),
+        )
+    axis.set(xlabel="epoch", ylabel="mean loss of a batch", yscale="log")
+
+
+def _plot(
+    axis: Axes, curves: Mapping[str, Mapping[int, Mapping[str, float]]], metric: str, colour: str, **look: Any
+) -> None:
     """Draw a metric by epoch, a line for each label; several of one colour differ in their strokes."""
     for (label, by_epoch), stroke in zip(curves.items(), cycle(("-", "--", ":", "-.")), strict=False):
-        points = [(epoch + 1, values[metric]) for epoch, values in by_epoch.items() if metric in values]
+        points = [(epoch + 1, values[metric]) for epoch, values in by_epoch.items() if values.get(metric) is not None]
         if points:
-            axis.plot(*zip(*points, strict=True), stroke, color=colour, label=label)
+            axis.plot(*zip(*points, strict=True), **({"linestyle": stroke, "color": colour, "label": label} | look))

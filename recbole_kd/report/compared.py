@@ -1,0 +1,157 @@
+"""What pictures are made of: the rows of a comparison, their epochs, and their models."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from recbole_kd.errors import UserError
+from recbole_kd.report.colours import style
+from recbole_kd.report.curves import History
+from recbole_kd.report.numbers import Kept, Numbers
+from recbole_kd.trained import Trained, open_trained
+
+if TYPE_CHECKING:
+    from recbole_kd.compare.rows import Row
+
+_MODELS_AT_ONCE = 2  # a teacher and its student
+
+
+class Pair(NamedTuple):
+    """A distilled student, one of its teachers, and the same student alone if it was trained."""
+
+    student: Row
+    teacher: Row
+    alone: Row | None
+
+
+@dataclass
+class Compared:
+    """A finished comparison.
+
+    Attributes:
+        rows: of its table.
+        metric: what is looked at first, in lower case, as ``ndcg@20``.
+        kept: numbers of earlier reports.
+        studies: ``trials.csv`` of ``recbole-kd tune`` by the label of what was tuned.
+        tell: gets the label of the row that is worked on.
+    """
+
+    rows: Sequence[Row]
+    metric: str
+    kept: Kept
+    studies: Mapping[str, Path] = field(default_factory=dict)
+    tell: Callable[[str], object] = lambda label: None
+    _open: OrderedDict[str, Trained] = field(default_factory=OrderedDict, repr=False)
+
+    @property
+    def seed(self) -> int:
+        """The first one, whose models are looked into."""
+        return min(seed for row in self.rows for seed in row.stages)
+
+    @property
+    def cutoff(self) -> int:
+        """Of the metric."""
+        return int(self.metric.partition("@")[2])
+
+    def seeds(self) -> str:
+        """All of them, as a caption says it."""
+        seeds = sorted({seed for row in self.rows for seed in row.stages})
+        return f"Mean over seeds {seeds[0]} to {seeds[-1]}." if len(seeds) > 1 else f"Seed {seeds[0]}."
+
+    def distinct(self) -> list[Row]:
+        """Rows without those whose models another one has already shown: a teacher of several students."""
+        found: dict[Any, Row] = {}
+        for row in self.rows:
+            found.setdefault(row.checkpoints if any(row.checkpoints) else row.label, row)
+        return list(found.values())
+
+    def look(self, row: Row) -> dict[str, Any]:
+        """Colour, marker and stroke of a row, the same in all pictures."""
+        return style([other.label for other in self.rows].index(row.label))
+
+    def pairs(self) -> list[Pair]:
+        """Distilled students with each of their teachers, in the order of the table."""
+        found = []
+        for student in self.rows:
+            if student.role == "student":
+                same = [row for row in self.rows if row.run == student.run]
+                alone = next((row for row in same if row.role == "baseline"), None)
+                found += [Pair(student, row, alone) for row in same if row.role.startswith("teacher")]
+        return found
+
+    def histories(self, row: Row) -> dict[int, History]:
+        """The epochs of a row by seed.
+
+        Raises:
+            UserError: a file of them is missing or damaged.
+        """
+        found = {}
+        for seed, path in row.histories.items():
+            try:
+                found[seed] = json.loads(path.read_text(encoding="utf-8"))[row.label]
+            except (OSError, ValueError, KeyError):
+                raise UserError(
+                    f"{path} is missing or damaged; delete its line in runs.jsonl, and the same command makes it again"
+                ) from None
+        return found
+
+    def checkpoint(self, row: Row) -> str:
+        """The file of a row's model of :attr:`seed`.
+
+        Raises:
+            UserError: there is none.
+        """
+        if self.seed not in row.stages:
+            raise UserError(f"{row.label} has no run of seed {self.seed}; repeat the command")
+        return row.stages[self.seed]["checkpoint"]
+
+    def trained(self, row: Row) -> Trained:
+        """The model of a row with :attr:`seed`; the last two are kept.
+
+        Raises:
+            UserError: it cannot be opened.
+        """
+        path = self.checkpoint(row)
+        if path not in self._open:
+            while len(self._open) >= _MODELS_AT_ONCE:
+                self._open.popitem(last=False)
+            with redirect_stdout(io.StringIO()):  # RecBole's models print now and then
+                self._open[path] = open_trained(path, {"show_progress": False})
+        self._open.move_to_end(path)
+        return self._open[path]
+
+    def numbers(self, name: str, rows: Sequence[Row], compute: Callable[[], Numbers], *more: Any) -> Numbers:
+        """What ``compute`` gives, kept from one report to the next.
+
+        Args:
+            name: of the computation.
+            rows: whose models of :attr:`seed` it depends on.
+            compute: takes long.
+            more: plain values it depends on too.
+        """
+        self.tell(", ".join(row.label for row in rows))
+        models = [[self.checkpoint(row), row.stages[self.seed]["test"]] for row in rows]
+        return self.kept.get(name, [models, *more], compute)
+
+    def of_each(self, rows: Sequence[Row], compute: Callable[[Row], Any]) -> tuple[dict[str, Any], str]:
+        """``compute`` for each row by its label, and a sentence about those that are left out.
+
+        Raises:
+            UserError: all are.
+        """
+        found, reasons = {}, []
+        for row in rows:
+            try:
+                found[row.label] = compute(row)
+            except UserError as error:
+                reasons.append(f"{row.label} is left out: {error}")
+        if not found:
+            raise UserError(reasons[0].partition(": ")[2] if reasons else "there is no model")
+        return found, " ".join(f"{reason}." for reason in reasons)

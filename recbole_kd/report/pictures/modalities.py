@@ -1,0 +1,95 @@
+"""What each view of a multi-modal student contributes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recbole_kd.errors import UserError
+from recbole_kd.evaluation import per_user_metrics
+from recbole_kd.registry import find_model
+from recbole_kd.report.colours import AMBER, BLUE, SKY
+from recbole_kd.report.numbers import Numbers
+from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.rankings import ranking
+from recbole_kd.scorer import Scorer
+
+if TYPE_CHECKING:
+    from recbole_kd.report.compared import Compared
+
+_SETS = {"this view alone": (AMBER, "//"), "all but this view": (SKY, "")}
+
+
+def contributions(compared: Compared, row: Any) -> dict[str, Any]:
+    """The test metric of a model that ranks with one view alone, and with all but one.
+
+    Returns:
+        ``views``: names; by each of the sets of views an array (n_views,), in which "all views" is the same for all.
+    """
+
+    def compute() -> Numbers:
+        trained = compared.trained(row)
+        model: Any = trained.scorer.model
+        names = model.trained_views
+
+        def metric(views: tuple[str, ...]) -> float:
+            if not views:
+                return float("nan")
+            scorer = Scorer(model, lambda: model.embeddings_of(views))
+            hits = ranking(trained, scorer, "test", compared.cutoff).hits
+            return float(per_user_metrics(hits, hits.shape[1] - 1)[_name(compared, hits.shape[1] - 1)].mean())
+
+        whole = metric(names)
+        return {
+            "views": np.array(names),
+            "all views": np.array([whole] * len(names)),
+            "this view alone": np.array([metric((name,)) for name in names]),
+            "all but this view": np.array([metric(tuple(one for one in names if one != name)) for name in names]),
+        }
+
+    return compared.numbers("modalities", [row], compute, compared.metric)
+
+
+def _name(compared: Compared, k: int) -> str:
+    return f"{compared.metric.partition('@')[0]}@{k}"
+
+
+def draw(compared: Compared) -> Drawn:
+    """One panel a model, in groups of bars one a view."""
+    from matplotlib.figure import Figure
+
+    rows = [row for row in compared.distinct() if hasattr(find_model(row.model), "embeddings_of")]
+    if not rows:
+        raise UserError("it needs a model whose views can rank alone, such as --models=MTS4MM")
+    found, left_out = compared.of_each(rows, lambda row: contributions(compared, row))
+    columns = min(len(found), 2)
+    figure = Figure(figsize=(5.6 * columns, 3.8 * -(-len(found) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(found) // columns), columns, squeeze=False, sharey=True).ravel()
+    for axis, (label, numbers) in zip(panels, found.items(), strict=False):
+        places = np.arange(len(numbers["views"]))
+        for shift, (name, (colour, hatch)) in zip((-0.2, 0.2), _SETS.items(), strict=True):
+            look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
+            bars = axis.bar(places + shift, numbers[name], 0.4, **look)
+            texts = [f"{value:.3f}" if np.isfinite(value) else "" for value in numbers[name]]
+            axis.bar_label(bars, texts, fontsize="small", padding=1)
+        whole = numbers["all views"][0]
+        axis.axhline(whole, color=BLUE, linestyle="--", linewidth=1.5, label="all views")
+        axis.set_xticks(places, [str(name) for name in numbers["views"]])
+        axis.set(xlabel="view", ylabel=f"test {compared.metric}")
+        axis.set_title(f"{label}: all views {whole:.3f}", fontsize="medium", parse_math=False)
+        axis.margins(y=0.12)
+    for axis in panels[len(found) :]:
+        axis.set_axis_off()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    return Drawn(figure, f"Seed {compared.seed}. {left_out}")
+
+
+PICTURE = Picture(
+    place=60,
+    title="What each modality contributes",
+    reading="A view matters where its own bar is high and, above all, where the bar without it falls well below the "
+    "dashed line; where that bar does not, the other views say the same.",
+    draw=draw,
+)

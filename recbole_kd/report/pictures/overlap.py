@@ -1,0 +1,109 @@
+"""How much of the teacher's top list is in the student's, while it learns and in the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from recbole_kd.errors import UserError
+from recbole_kd.report.agreement import CUTOFFS, agreement, pair_names
+from recbole_kd.report.colours import GREY
+from recbole_kd.report.pictures.averaged import averaged
+from recbole_kd.report.pictures.base import Drawn, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from recbole_kd.report.compared import Compared
+
+_BY_EPOCH = {"overlap": "-", "closure": ":"}
+
+
+def draw(compared: Compared) -> Drawn:
+    """Diagnostics by epoch, where a method has them, and the final overlap, from the checkpoints."""
+    from matplotlib.figure import Figure
+
+    pairs = pair_names(compared)
+    final, reasons = {}, []
+    for name, pair in pairs.items():
+        try:
+            alone = None if pair.alone is None else agreement(compared, pair, alone=True)["overlap"]
+            final[name] = agreement(compared, pair, alone=False)["overlap"], alone
+        except UserError as error:
+            reasons.append(f"{name} is left out: {error}.")
+    students = {pair.student.label: pair.student for pair in pairs.values()}
+    measured = {label: points for label, row in students.items() if (points := _by_epoch(compared, row))}
+    if not final and not measured:
+        raise UserError(reasons[0].partition(": ")[2].removesuffix("."))
+    figure = Figure(figsize=(5.6 * (bool(final) + bool(measured)), 4.2), layout="constrained")
+    axes = list(figure.subplots(1, bool(final) + bool(measured), squeeze=False)[0])
+    about = f"{compared.seeds()} " if measured else ""
+    if measured:
+        _draw_epochs(axes.pop(0), compared, students, measured)
+    if final:
+        _draw_final(axes.pop(0), compared, pairs, final)
+        about += f"{'Right: ' if measured else ''}seed {compared.seed}. "
+    return Drawn(figure, about + " ".join(reasons))
+
+
+def _by_epoch(compared: Compared, row: Any) -> dict[str, list[tuple[int, float]]]:
+    """Epoch (1 being the first) and share, by what is measured; nothing where it is not."""
+    try:
+        history = averaged(list(compared.histories(row).values()))
+    except UserError:
+        return {}
+    found = {
+        key: [
+            (int(entry["epoch"]) + 1, entry["diagnostics"][key])
+            for entry in history
+            if isinstance(entry.get("diagnostics", {}).get(key), float)
+        ]
+        for key in _BY_EPOCH
+    }
+    return {key: points for key, points in found.items() if points}
+
+
+def _draw_epochs(axis: Axes, compared: Compared, rows: dict[str, Any], measured: dict[str, Any]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for label, curves in measured.items():
+        for key, points in curves.items():
+            look = compared.look(rows[label]) | {"linestyle": _BY_EPOCH[key], "markersize": 5}
+            look["markevery"] = max(len(points) // 8, 1)
+            axis.plot(*zip(*points, strict=True), label=f"{label}: {key}", **look)
+    axis.set(xlabel="epoch", ylabel="share at the start of the epoch", ylim=(0, 1), title="while it learns")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.grid(alpha=0.3)
+    _legend_below(axis)
+
+
+def _legend_below(axis: Axes) -> None:
+    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+
+
+def _draw_final(axis: Axes, compared: Compared, pairs: dict[str, Any], final: dict[str, Any]) -> None:
+    """Bars in groups, one a cutoff; grey ones are students alone, hatched alike for each pair."""
+    bars = [(name, kind, values[kind]) for name, values in final.items() for kind in (0, 1) if values[kind] is not None]
+    width = 0.8 / len(bars)
+    for place, (name, kind, values) in enumerate(bars):
+        middles = np.arange(len(CUTOFFS)) + (place - (len(bars) - 1) / 2) * width
+        colour = GREY if kind else compared.look(pairs[name].student)["color"]
+        hatch = "//" if kind else None
+        label = f"{name}{' alone' * kind}"
+        drawn = axis.bar(middles, values, width, color=colour, hatch=hatch, edgecolor="white", label=label)
+        if len(bars) <= 4:
+            axis.bar_label(drawn, fmt="%.2f", fontsize="small")
+    axis.set_xticks(range(len(CUTOFFS)), [f"top {k}" for k in CUTOFFS])
+    axis.set(xlabel="length of both lists", ylabel="share of the teacher's list", ylim=(0, 1), title="in the end")
+    _legend_below(axis)
+
+
+PICTURE = Picture(
+    place=50,
+    title="Overlap of teacher's and student's lists",
+    reading="1 means that all of the teacher's top items are among the student's: coloured bars above grey ones, and "
+    "lines that rise, are what distillation brings (closure: the share of the taught items that the student ranks "
+    "first).",
+    draw=draw,
+)

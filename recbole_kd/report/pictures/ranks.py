@@ -1,0 +1,59 @@
+"""Where a student ranks what its teacher ranks first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recbole_kd.errors import UserError
+from recbole_kd.report.agreement import agreement, pair_names
+from recbole_kd.report.colours import BLUE, GREY
+from recbole_kd.report.pictures.base import Drawn, Picture
+
+if TYPE_CHECKING:
+    from recbole_kd.report.compared import Compared
+
+
+def draw(compared: Compared) -> Drawn:
+    """One panel a pair: the distilled student and the same student alone."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
+
+    found, reasons = {}, []
+    for name, pair in pair_names(compared).items():
+        try:
+            lines = {"distilled student": agreement(compared, pair, alone=False)}
+            if pair.alone is not None:
+                lines["student alone"] = agreement(compared, pair, alone=True)
+            found[name] = lines
+        except UserError as error:
+            reasons.append(f"{name} is left out: {error}.")
+    if not found:
+        raise UserError(reasons[0].partition(": ")[2].removesuffix("."))
+    columns = min(len(found), 3)
+    figure = Figure(figsize=(4.6 * columns + 0.6, 3.9 * -(-len(found) // columns)), layout="constrained")
+    panels = figure.subplots(-(-len(found) // columns), columns, squeeze=False, sharey=True).ravel()
+    for axis, (name, lines) in zip(panels, found.items(), strict=False):
+        for (label, numbers), colour, marker in zip(lines.items(), (BLUE, GREY), ("o", "s"), strict=False):
+            places = np.arange(1, len(numbers["rank"]) + 1)
+            axis.plot(places, numbers["rank"], color=colour, marker=marker, markersize=4, label=label)
+        axis.plot(places, places, color="black", linestyle=":", label="as the teacher")
+        axis.set(xlabel="teacher's rank of an item", ylabel="student's mean rank of that item", yscale="log")
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axis.set_title(name, fontsize="medium", parse_math=False)
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize="small")
+    for axis in panels[len(found) :]:
+        axis.set_axis_off()
+    users = next(iter(next(iter(found.values())).values()))["users"]
+    return Drawn(figure, f"Seed {compared.seed}, mean over {int(users):,} users. {' '.join(reasons)}")
+
+
+PICTURE = Picture(
+    place=40,
+    title="Teacher rank against student rank",
+    reading="The nearer a line is to the dotted one, the more the student ranks as its teacher does; the gap between "
+    "the distilled student and the same student alone is what distillation has handed on.",
+    draw=draw,
+)
