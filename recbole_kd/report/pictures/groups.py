@@ -69,11 +69,11 @@ def draw(compared: Compared) -> Drawn:
             for label, count in zip(first[f"{what}_labels"], first[f"{what}_sizes"], strict=True)
         ]
         axis.set_xticks(range(len(labels)), labels)
-        axis.set_xlabel(f"training interactions of the {what}, in quartiles of {what}s (n: {size})")
+        axis.set_xlabel(f"training interactions of the {what} (n: {size})")
         axis.grid(alpha=0.3, axis="y")
         axis.margins(x=0.1)
-    panels[0].set(ylabel=f"test {compared.metric}", title="users by activity")
-    panels[1].set(ylabel=f"test recall@{compared.cutoff} of the items", title="items by popularity")
+    panels[0].set(ylabel=f"test {compared.metric}", title="users by activity, in quartiles")
+    panels[1].set(ylabel=f"test recall@{compared.cutoff} of the items", title="items by popularity, in quartiles")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False)
     return Drawn(figure, f"Seed {compared.seed}. {left_out}")
@@ -83,7 +83,7 @@ PICTURE = Picture(
     place=90,
     title="Active users, popular items",
     reading="Left: how well users with few and with many training interactions are served; right: which share of the "
-    "test interactions with rare and with popular items the lists find; a model that knows no more than popularity is at "
-    "0 but in the last group.",
+    "test interactions with rare and with popular items the lists find; a model that knows no more than popularity is "
+    "at 0 but in the last group.",
     draw=draw,
 )

@@ -30,7 +30,7 @@ def draw(compared: Compared) -> Drawn:
         raise UserError("no model was trained by epochs")
     columns = 2 if len(trained) > 1 else 1
     lines = -(-len(trained) // columns)
-    figure = Figure(figsize=(6.2 * columns, 2.7 * lines), layout="constrained")
+    figure = Figure(figsize=(6.2 * columns, 3.2 * lines), layout="constrained")
     parts = figure.subfigures(lines, columns, squeeze=False).ravel()
     for part, (label, history) in zip(parts, trained.items(), strict=False):
         losses, metric = part.subplots(1, 2)
@@ -42,7 +42,8 @@ def draw(compared: Compared) -> Drawn:
         metric.set(xlabel="epoch", ylabel=f"validation {compared.metric}")
         for axis in (losses, metric):
             if len(axis.lines) > 1:
-                axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=3, frameon=False)
+                look = {"fontsize": "small", "frameon": False, "columnspacing": 1.0, "handlelength": 1.8}
+                axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=2, **look)
             axis.grid(alpha=0.3)
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         part.suptitle(label, fontsize="medium", fontweight="bold", parse_math=False)

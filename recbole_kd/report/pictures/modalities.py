@@ -70,9 +70,10 @@ def draw(compared: Compared) -> Drawn:
         places = np.arange(len(numbers["views"]))
         for shift, (name, (colour, hatch)) in zip((-0.2, 0.2), _SETS.items(), strict=True):
             look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
-            bars = axis.bar(places + shift, numbers[name], 0.4, **look)
-            texts = [f"{value:.3f}" if np.isfinite(value) else "" for value in numbers[name]]
-            axis.bar_label(bars, texts, fontsize="small", padding=1)
+            known = np.isfinite(numbers[name])  # a single view leaves none
+            bars = axis.bar(places[known] + shift, numbers[name][known], 0.4, **look)
+            box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+            axis.bar_label(bars, fmt="%.3f", fontsize="small", label_type="center", bbox=box)
         whole = numbers["all views"][0]
         axis.axhline(whole, color=BLUE, linestyle="--", linewidth=1.5, label="all views")
         axis.set_xticks(places, [str(name) for name in numbers["views"]])

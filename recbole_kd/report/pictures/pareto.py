@@ -30,6 +30,7 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 def draw(compared: Compared) -> Drawn:
     """One panel a cost; points are means over seeds with their standard deviations."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = [row for row in compared.distinct() if len(row.metric(compared.metric))]
     costs = {row.label: row.costs() for row in rows}
@@ -51,11 +52,14 @@ def draw(compared: Compared) -> Drawn:
         (handles["Pareto front"],) = axis.plot(*zip(*front(points), strict=True), color="0.5", linestyle="--", zorder=0)
         costs_here = [cost for cost, _ in points]
         axis.set(xlabel=_COSTS[name], xscale="log" if max(costs_here) >= 10 * min(costs_here) else "linear")
+        if axis.get_xscale() == "linear":
+            axis.xaxis.set_major_locator(MaxNLocator(5))
         axis.grid(alpha=0.3)
     figure.axes[0].set_ylabel(f"test {compared.metric}")
     handles["Pareto front"] = handles.pop("Pareto front")  # last
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 4), frameon=False)
-    return Drawn(figure, f"{compared.seeds()} Bars: standard deviation over seeds.")
+    bars = " Bars: standard deviation over seeds." * (max(len(row.stages) for row in rows) > 1)
+    return Drawn(figure, f"{compared.seeds()}{bars} Latency: of one seed's model.")
 
 
 PICTURE = Picture(

@@ -116,10 +116,13 @@ def _draw_one(axis: Axes, one: Sensitivity) -> None:
             colour = "white" if value < middle else "black"
             axis.text(centres[0][column], centres[1][row], f"{value:.4f}", ha="center", va="center", color=colour)
     axis.set(xlabel=one.x, ylabel=one.y)
-    if _is_log(pd.Series(one.x_edges)):
-        axis.set_xscale("log")
-    if _is_log(pd.Series(one.y_edges)):
-        axis.set_yscale("log")
+    for ticks, edges, scale in (
+        (axis.set_xticks, one.x_edges, axis.set_xscale),
+        (axis.set_yticks, one.y_edges, axis.set_yscale),
+    ):
+        scale("log" if _is_log(pd.Series(edges)) else "linear")
+        ticks(edges, [f"{edge:.2g}" for edge in edges])
+    axis.minorticks_off()
 
 
 PICTURE = Picture(
