@@ -21,7 +21,6 @@ from recbole_kd.compare.significance import Test, paired_tests
 from recbole_kd.config import literal, parse_arguments
 from recbole_kd.errors import UserError, did_you_mean
 from recbole_kd.files import locked
-from recbole_kd.method import pair_name
 from recbole_kd.report import mask_of
 from recbole_kd.settings import Count, CountOrZero, Settings
 
@@ -139,11 +138,13 @@ class Comparison:
         tests = paired_tests(rows, self.reference, self.metric)
         table = Table(self._title(), rows, tests, self._notes(tests, failed), self._facts(rows, failed))
         paths = table.write(self._out)
-        pages = [self._report(table)] if self._options.report else []
         print(f"\n{table.title}\n{table.shown()}\n")
         for note in table.notes:
             print(f"- {note}")
-        print(f"\n{', '.join(str(path) for path in [*paths[:3], self._out / 'runs.jsonl', *pages])}")
+        if self._options.report:
+            paths.append(self._report(table))
+        paths[3] = self._out / "runs.jsonl"
+        print(f"\n{', '.join(map(str, paths))}")
         return 1 if failed else 0
 
     def _run(self, records: Records) -> None:
@@ -160,19 +161,10 @@ class Comparison:
             execute(wanted, self._out, self._options.jobs, ended, bar)
 
     def _report(self, table: Table) -> Path:
-        from recbole_kd.report.compared import Compared  # slow to import, and only wanted here
-        from recbole_kd.report.numbers import Kept
-        from recbole_kd.report.page import write_page
-        from recbole_kd.report.pictures import all_pictures
+        from recbole_kd.compare.report import PICTURES, write_report  # slow to import, and only wanted here
 
-        folder = Path(self._options.tune_dir)
-        studies = {run.label: folder / f"{run.dataset}-{pair_name(run.config)}" / "trials.csv" for run in self._runs}
-        path = self._out / "report.html"
-        studies = {label: file for label, file in studies.items() if file.exists()}
-        compared = Compared(table.rows, self.metric, Kept(self._out / "pictures" / "numbers"), studies)
-        with self._bar(len(all_pictures()), 0, "Report", "picture") as bar:
-            write_page(path, table.page(), compared, bar)
-        return path
+        with self._bar(len(PICTURES), 0, "Report", "picture") as bar:
+            return write_report(self._out, table, self.metric, self._runs, Path(self._options.tune_dir), bar)
 
     def _bar(self, total: int, done: int, what: str, unit: str) -> tqdm:
         hidden = not self._options.show_progress or done == total

@@ -40,6 +40,7 @@ class Compared:
         metric: what is looked at first, in lower case, as ``ndcg@20``.
         kept: numbers of earlier reports.
         studies: ``trials.csv`` of ``recbole-kd tune`` by the label of what was tuned.
+        data_path: of the data set's folder, if not where the checkpoints say.
         tell: gets the label of the row that is worked on.
     """
 
@@ -47,6 +48,7 @@ class Compared:
     metric: str
     kept: Kept
     studies: Mapping[str, Path] = field(default_factory=dict)
+    data_path: str | None = None
     tell: Callable[[str], object] = lambda label: None
     _open: OrderedDict[str, Trained] = field(default_factory=OrderedDict, repr=False)
 
@@ -123,7 +125,8 @@ class Compared:
             while len(self._open) >= _MODELS_AT_ONCE:
                 self._open.popitem(last=False)
             with redirect_stdout(io.StringIO()):  # RecBole's models print now and then
-                self._open[path] = open_trained(path, {"show_progress": False})
+                given = {"data_path": self.data_path} if self.data_path else {}
+                self._open[path] = open_trained(path, {"show_progress": False, **given})
         self._open.move_to_end(path)
         return self._open[path]
 

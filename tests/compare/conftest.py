@@ -11,13 +11,13 @@ from recbole_kd.evaluation import user_milliseconds
 
 METRICS = "--metrics=[Recall,NDCG,Precision,Hit,MRR]"
 SHORT = ["--epochs=2", "--topk=[3,5]", "--valid_metric=NDCG@3", METRICS, "--state=error", "--show_progress=false"]
-SHORT += ["--report=false"]  # which takes longer than all else
 PAIR = "RCEKD:VBPR>BPR"
 OF_PAIR = ["--kd_topk=5", "--kd_samples=5", "--kd_max_rank=10", "--cache_topk=5"]
 
 
-def compare(*words: str) -> int:
-    return main(["compare", "--dataset=board", *SHORT, *words])
+def compare(*words: str, report: bool = False) -> int:
+    """Without the report, which would take longer than all else."""
+    return main(["compare", "--dataset=board", *SHORT, *["--report=false"] * (not report), *words])
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,10 @@ import pytest
 from recbole_kd.compare.rows import Row
 from recbole_kd.report.compared import Compared
 from recbole_kd.report.numbers import Kept
+from tests.compare.conftest import quick, unsynced
+from tests.report.browser import browser
+
+__all__ = ["browser", "compared", "lines", "quick", "unsynced"]
 
 PAIR = "RCEKD:VBPR>BPR"
 

@@ -1,0 +1,42 @@
+"""The report of a comparison, from its table and its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from recbole_kd.compare.output import Table
+from recbole_kd.compare.plan import Run
+from recbole_kd.method import pair_name
+from recbole_kd.report.compared import Compared
+from recbole_kd.report.numbers import Kept
+from recbole_kd.report.page import write_page
+from recbole_kd.report.pictures import all_pictures
+
+PICTURES = tuple(all_pictures())
+
+
+def write_report(out: Path, table: Table, metric: str, runs: Sequence[Run], tune_dir: Path, bar: tqdm) -> Path:
+    """Write ``report.html``, ``pictures/`` and what was computed for them.
+
+    Args:
+        out: folder of the comparison.
+        table: of its rows.
+        metric: what is looked at first, in lower case.
+        runs: of the rows, in the order of the plan.
+        tune_dir: where the searches of their models may be.
+        bar: goes on by one a picture.
+    """
+    studies = {run.label: tune_dir / f"{run.dataset}-{pair_name(run.config)}" / "trials.csv" for run in runs}
+    given = [word.partition("=")[2] for word in runs[0].words if word.startswith("--data_path=")]
+    compared = Compared(
+        rows=table.rows,
+        metric=metric,
+        kept=Kept(out / "pictures" / "numbers"),
+        studies={label: path for label, path in studies.items() if path.exists()},
+        data_path=given[-1] if given else None,
+    )
+    write_page(out / "report.html", table.page(), compared, bar)
+    return out / "report.html"
