@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 
-.PHONY: demo test slow lint install clean
+.PHONY: demo test slow lint install browser clean
 
 $(READY): setup.py pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,7 +18,14 @@ demo: $(READY)
 	$(RUN) run_recbole_kd.py --model=PromptMM --dataset=ml-100k --baseline=true \
 	  --result_file=demo/result.json --report_dir=demo
 
-test: $(READY)
+# The report's page is tested in a real browser; where there is none that test is skipped.
+browser:
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || ! command -v apt-get >/dev/null || \
+	  [ "$$(id -u)" != 0 ] || { export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -y -qq chromium chromium-driver; } >/dev/null 2>&1 || \
+	  echo "chromium could not be installed: the test of the report's page in a browser is skipped"
+
+test: $(READY) browser
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy

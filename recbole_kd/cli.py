@@ -85,7 +85,7 @@ _COMPARE_HELP = """\
 usage: recbole-kd compare --models=LABELS --dataset=NAME [--seeds=N] [--jobs=N] [--out=FOLDER] [--any_key=value ...]
 
 Train several models over several seeds, what is not trained yet, and write one table of accuracy, significance and
-cost:
+cost, and one page of pictures:
 
   recbole-kd compare --models='BPR,VBPR,RCEKD:VBPR>BPR' --dataset=NAME --seeds=5
 
@@ -93,12 +93,13 @@ cost:
                          beside a distilled student stand its teacher and the same student alone
   --seeds=1              seeds 2020, 2021, ..., or from --seed=N on
   --jobs=1               runs at a time, each in a process of its own
-  --out=FOLDER           table.csv, table.md, table.tex, runs.jsonl, logs (default: compare/NAME)
+  --out=FOLDER           table.csv, table.md, table.tex, report.html, pictures, runs.jsonl, logs (default: compare/NAME)
   --reference=LABEL      the row that the others are tested against (default: the first model)
   --test_metric=NDCG@20  whose values of each user are tested (default: valid_metric)
   --tuned                use the values that recbole-kd tune has found for each model; --tuned=false: not even those
                          of properties/tuned
-  --tune_dir=tune        where they are, as tune/NAME-MODEL/best.yaml
+  --tune_dir=tune        where they are, as tune/NAME-MODEL/best.yaml, and the trials for the page's heat maps
+  --report=false         no report.html and no pictures
   --resume=false         make all runs again
   --show_progress=false  no progress bar
   --any_key=value        as for train, for all runs
@@ -217,7 +218,7 @@ COMMANDS = {
     "train": (train_main, "train and distil models"),
     "teach": (teach_main, "train a teacher and keep its scores for many students"),
     "tune": (tune_main, "search the best values on the validation part"),
-    "compare": (compare_main, "train several models over several seeds and write one table"),
+    "compare": (compare_main, "train several models over several seeds, write one table and a page of pictures"),
     "recommend": (recommend_main, "print the best items of users by a trained model"),
     "convert": (convert_main, "turn a published data layout into RecBole's files"),
 }

@@ -60,6 +60,8 @@ class TestWheel:
         for file in (ROOT / "recbole_kd").rglob("*.py"):
             assert str(file.relative_to(ROOT)) in names
         assert "recbole_kd/py.typed" in names
+        for file in (ROOT / "recbole_kd" / "report" / "template").iterdir():
+            assert str(file.relative_to(ROOT)) in names
         assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "properties/", "build/"))]
         assert not [name for name in names if "test" in Path(name).name]
 

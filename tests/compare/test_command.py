@@ -279,6 +279,7 @@ def test_a_bar(quick, capsys):
     assert "Compare on board: 100%" in error
     assert "2/2" in error
     assert "Latency" in error
+    assert "Report: 100%" in error
 
 
 def test_a_model_that_cannot_be_timed_costs_no_table(quick, monkeypatch, caplog):
