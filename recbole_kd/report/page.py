@@ -84,8 +84,10 @@ def _show(name: str, picture: Picture, compared: Compared) -> Shown:
     except UserError as error:
         return Shown(name, picture.title, f"Not drawn: {_sentence(error)}")
     except Exception as error:  # one picture's failure is a line of the page, not the end of all
-        logging.getLogger().warning(f"the picture {name!r} is not drawn", exc_info=error)
-        return Shown(name, picture.title, f"Not drawn: {type(error).__name__}: {_sentence(error)}")
+        said = f"{type(error).__name__}: {_sentence(error)}"
+        logging.getLogger().warning(f"the picture {name} is not drawn: {said}")
+        logging.getLogger().debug("it failed here", exc_info=error)
+        return Shown(name, picture.title, f"Not drawn: {said}")
     caption = f"{picture.reading} {drawn.about}".strip()
     return Shown(name, picture.title, caption, stream.getvalue(), float(drawn.figure.get_figwidth()))
 

@@ -45,7 +45,7 @@ def draw(compared: Compared) -> Drawn:
                 look = {"fontsize": "small", "frameon": False, "columnspacing": 1.0, "handlelength": 1.8}
                 axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=2, **look)
             axis.grid(alpha=0.3)
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         part.suptitle(label, fontsize="medium", fontweight="bold", parse_math=False)
     return Drawn(figure, f"{compared.seeds()} A line ends where the first of its seeds stopped. {left_out}")
 

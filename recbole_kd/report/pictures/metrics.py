@@ -37,7 +37,7 @@ def draw(compared: Compared) -> Drawn:
                 draw_metric(axis, history, metric, row.label, look.pop("color"), **look)
             axis.set_ylabel(f"validation {metric}")
             axis.grid(alpha=0.3)
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axis in panels[-1]:
         axis.set_xlabel("epoch")
     handles, labels = panels[0][0].get_legend_handles_labels()

@@ -8,7 +8,6 @@ import numpy as np
 
 from recbole_kd.errors import UserError
 from recbole_kd.report.agreement import CUTOFFS, agreement, pair_names
-from recbole_kd.report.colours import GREY
 from recbole_kd.report.pictures.averaged import averaged
 from recbole_kd.report.pictures.base import Drawn, Picture
 
@@ -73,7 +72,7 @@ def _draw_epochs(axis: Axes, compared: Compared, rows: dict[str, Any], measured:
             look["markevery"] = max(len(points) // 8, 1)
             axis.plot(*zip(*points, strict=True), label=f"{label}: {key}", **look)
     axis.set(xlabel="epoch", ylabel="share at the start of the epoch", ylim=(0, 1), title="while it learns")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.grid(alpha=0.3)
     _legend_below(axis)
 
@@ -83,12 +82,12 @@ def _legend_below(axis: Axes) -> None:
 
 
 def _draw_final(axis: Axes, compared: Compared, pairs: dict[str, Any], final: dict[str, Any]) -> None:
-    """Bars in groups, one a cutoff; grey ones are students alone, hatched alike for each pair."""
+    """Bars in groups, one a cutoff; those of students alone are hatched."""
     bars = [(name, kind, values[kind]) for name, values in final.items() for kind in (0, 1) if values[kind] is not None]
     width = 0.8 / len(bars)
     for place, (name, kind, values) in enumerate(bars):
         middles = np.arange(len(CUTOFFS)) + (place - (len(bars) - 1) / 2) * width
-        colour = GREY if kind else compared.look(pairs[name].student)["color"]
+        colour = compared.look(pairs[name].alone if kind else pairs[name].student)["color"]
         hatch = "//" if kind else None
         label = f"{name}{' alone' * kind}"
         drawn = axis.bar(middles, values, width, color=colour, hatch=hatch, edgecolor="white", label=label)
@@ -102,7 +101,7 @@ def _draw_final(axis: Axes, compared: Compared, pairs: dict[str, Any], final: di
 PICTURE = Picture(
     place=50,
     title="Overlap of teacher's and student's lists",
-    reading="1 means that all of the teacher's top items are among the student's: coloured bars above grey ones, and "
+    reading="1 means that all of the teacher's top items are among the student's: plain bars above hatched ones, and "
     "lines that rise, are what distillation brings (closure: the share of the taught items that the student ranks "
     "first).",
     draw=draw,
