@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recbole_kd.cli import main
+from recbole_kd.report.pictures import all_pictures
 from tests.compare.conftest import OF_PAIR, PAIR, SHORT, compare
 from tests.report.browser import address
 from tests.report.test_page import read
@@ -24,6 +25,12 @@ def sections() -> dict[str, str]:
     """The text of each picture's part of the page."""
     parts = page().split('<section id="')[1:]
     return {part.partition('"')[0]: read('<section id="' + part).text for part in parts}
+
+
+@pytest.fixture
+def groups_alone(monkeypatch):
+    """A report with one picture, which is made of checkpoints."""
+    monkeypatch.setattr("recbole_kd.report.page.all_pictures", lambda: {"groups": all_pictures()["groups"]})
 
 
 def test_in_a_browser(quick, browser, capsys):
@@ -124,7 +131,7 @@ def test_what_is_missing_is_said_in_a_sentence(quick, capsys):
     assert "Traceback" not in page() + capsys.readouterr().err
 
 
-def test_computed_once_and_left_out_on_demand(quick, monkeypatch):
+def test_computed_once_and_left_out_on_demand(quick, groups_alone, monkeypatch):
     assert compare("--models=BPR") == 0
     assert not (OUT / "report.html").exists()
     assert compare("--models=BPR", report=True) == 0
@@ -135,7 +142,7 @@ def test_computed_once_and_left_out_on_demand(quick, monkeypatch):
     assert "Seed 2020." in first["groups"]
 
 
-def test_a_moved_data_set(quick):
+def test_a_moved_data_set(quick, groups_alone):
     command = ["compare", "--dataset=board", "--models=BPR", *SHORT]
     assert main(command) == 0
     for path in (OUT / "pictures" / "numbers").iterdir():
