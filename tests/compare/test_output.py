@@ -102,3 +102,26 @@ def test_a_failed_seed_is_left_out_of_one_row_only():
     assert row.metric("ndcg@20").tolist() == [0.2]
     assert row.checkpoints == ("a.pth", "a.pth")
     assert row.costs()["ms_per_user_1"] is None
+
+
+def test_what_the_page_says(table):
+    table.facts = {**table.facts, "dataset": "board", "test_metric": "ndcg@20"}
+    text = table.page()
+    assert text.facts == {
+        "data set": "board",
+        "seeds": "1, 2, 3",
+        "tested against": "BPR",
+        "tested metric": "ndcg@20",
+    }
+    assert text.notes[0] == "VBPR, seed 2020 failed: no"
+    assert [line[0].text for line in text.lines] == ["BPR", "RCEKD:BM3>BPR alone"]
+    by_heading = [dict(zip(text.header, line, strict=True)) for line in text.lines]
+    first, alone = by_heading
+    assert (first["ndcg@20"].text, first["ndcg@20"].best, alone["ndcg@20"].best) == ("0.2000 ± 0.1000", True, False)
+    assert first["ndcg@20"].value == pytest.approx(0.2)
+    assert first["recall@20"].best
+    assert alone["recall@20"].best
+    assert (first["parameters"].text, first["parameters"].value) == ("1,234,567", 1234567)
+    assert (alone["p (t)"].text, alone["p (t)"].value) == ("0.024", 0.024)
+    assert (alone["peak, MB"].text, alone["peak, MB"].value) == ("–", None)
+    assert (alone["model"].text, alone["model"].value) == ("BPR", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.rankings import held_out, ranking
 
 if TYPE_CHECKING:
+    from recbole_kd.compare.rows import Row
     from recbole_kd.report.compared import Compared
 
 
-def by_group(compared: Compared, row: Any) -> dict[str, Any]:
+def by_group(compared: Compared, row: Row) -> Numbers:
     """A model's metric for users of each activity, and recall of test items of each popularity.
 
     Returns:

@@ -16,12 +16,13 @@ from recbole_kd.report.rankings import ranking
 from recbole_kd.scorer import Scorer
 
 if TYPE_CHECKING:
+    from recbole_kd.compare.rows import Row
     from recbole_kd.report.compared import Compared
 
 _SETS = {"this view alone": (AMBER, "//"), "all but this view": (SKY, "")}
 
 
-def contributions(compared: Compared, row: Any) -> dict[str, Any]:
+def contributions(compared: Compared, row: Row) -> Numbers:
     """The test metric of a model that ranks with one view alone, and with all but one.
 
     Returns:

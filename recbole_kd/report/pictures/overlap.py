@@ -14,6 +14,7 @@ from recbole_kd.report.pictures.base import Drawn, Picture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from recbole_kd.compare.rows import Row
     from recbole_kd.report.compared import Compared
 
 _BY_EPOCH = {"overlap": "-", "closure": ":"}
@@ -46,7 +47,7 @@ def draw(compared: Compared) -> Drawn:
     return Drawn(figure, about + " ".join(reasons))
 
 
-def _by_epoch(compared: Compared, row: Any) -> dict[str, list[tuple[int, float]]]:
+def _by_epoch(compared: Compared, row: Row) -> dict[str, list[tuple[int, float]]]:
     """Epoch (1 being the first) and share, by what is measured; nothing where it is not."""
     try:
         history = averaged(list(compared.histories(row).values()))
@@ -63,7 +64,7 @@ def _by_epoch(compared: Compared, row: Any) -> dict[str, list[tuple[int, float]]
     return {key: points for key, points in found.items() if points}
 
 
-def _draw_epochs(axis: Axes, compared: Compared, rows: dict[str, Any], measured: dict[str, Any]) -> None:
+def _draw_epochs(axis: Axes, compared: Compared, rows: dict[str, Row], measured: dict[str, Any]) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for label, curves in measured.items():

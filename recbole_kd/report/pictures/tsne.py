@@ -15,6 +15,7 @@ from recbole_kd.scorer import computed_once
 from recbole_kd.trained import Trained
 
 if TYPE_CHECKING:
+    from recbole_kd.compare.rows import Row
     from recbole_kd.report.compared import Compared
 
 MOST_ITEMS = 1000
@@ -49,7 +50,7 @@ def project(values: np.ndarray) -> np.ndarray:
     return TSNE(perplexity=min(30.0, (len(values) - 1) / 3), init=initial, random_state=0).fit_transform(values)
 
 
-def _items(compared: Compared, row: Any) -> Numbers:
+def _items(compared: Compared, row: Row) -> Numbers:
     def compute() -> Numbers:
         trained = compared.trained(row)
         items = computed_once(trained.scorer).embeddings()[1].detach().cpu().numpy()
@@ -58,7 +59,7 @@ def _items(compared: Compared, row: Any) -> Numbers:
     return compared.numbers("tsne", [row], compute)
 
 
-def _of_data(compared: Compared, row: Any) -> Numbers:
+def _of_data(compared: Compared, row: Row) -> Numbers:
     """``popularity`` of all items but the padding, and a map by ``feature <modality>``."""
 
     def compute() -> Numbers:
