@@ -24,12 +24,14 @@ def write_report(out: Path, table: Table, metric: str, runs: Sequence[Run], tune
     Args:
         out: folder of the comparison.
         table: of its rows.
-        metric: what is looked at first, in lower case.
+        metric: what is looked at first, in lower case; valid_metric is where its cutoff is not in topk.
         runs: of the rows, in the order of the plan.
         tune_dir: where the searches of their models may be.
         bar: goes on by one a picture.
     """
     studies = {run.label: tune_dir / f"{run.dataset}-{pair_name(run.config)}" / "trials.csv" for run in runs}
+    if metric not in next(iter(table.rows[0].stages.values()))["test"]:
+        metric = runs[0].config["valid_metric"].lower()
     given = [word.partition("=")[2] for word in runs[0].words if word.startswith("--data_path=")]
     compared = Compared(
         rows=table.rows,

@@ -49,9 +49,10 @@ def agreement(compared: Compared, pair: Pair, alone: bool) -> Numbers:
         there = taught != 0
         weights = there.sum(dim=0)
         rank = torch.where(there, ranks, 0).sum(dim=0) / weights
-        overlap = [
-            float(((contains(mine[:, :k], taught[:, :k]) & there[:, :k]).sum(dim=1) / k).mean()) for k in CUTOFFS
-        ]
+        overlap = []
+        for k in CUTOFFS:
+            shared = contains(mine[:, :k], taught[:, :k]) & there[:, :k]
+            overlap.append(float((shared.sum(dim=1) / there[:, :k].sum(dim=1).clamp_min(1)).mean()))
         return {
             "rank": rank[weights > 0].numpy(),
             "overlap": np.array(overlap),

@@ -142,6 +142,12 @@ def test_computed_once_and_left_out_on_demand(quick, groups_alone, monkeypatch):
     assert "Seed 2020." in first["groups"]
 
 
+def test_a_tested_cutoff_that_is_not_printed(quick, groups_alone):
+    assert compare("--models=BPR", "--test_metric=MRR@4", report=True) == 0
+    assert "tested metricmrr@4" in "".join(read(page()).text.split("\n"))
+    assert "Not drawn" not in sections()["groups"]
+
+
 def test_a_moved_data_set(quick, groups_alone):
     command = ["compare", "--dataset=board", "--models=BPR", *SHORT]
     assert main(command) == 0
