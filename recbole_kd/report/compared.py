@@ -62,10 +62,13 @@ class Compared:
         """Of the metric."""
         return int(self.metric.partition("@")[2])
 
-    def seeds(self) -> str:
-        """All of them, as a caption says it."""
+    def seeds(self, by_epoch: bool = False) -> str:
+        """All of them, as a caption says it; ``by_epoch`` of lines."""
         seeds = sorted({seed for row in self.rows for seed in row.stages})
-        return f"Mean over seeds {seeds[0]} to {seeds[-1]}." if len(seeds) > 1 else f"Seed {seeds[0]}."
+        if len(seeds) == 1:
+            return f"Seed {seeds[0]}."
+        ends = "; a line ends where the first of them stopped" if by_epoch else ""
+        return f"Mean over seeds {seeds[0]} to {seeds[-1]}{ends}."
 
     def distinct(self) -> list[Row]:
         """Rows without those whose models another one has already shown: a teacher of several students."""

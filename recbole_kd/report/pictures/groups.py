@@ -10,6 +10,7 @@ from recbole_kd.evaluation import per_user_metrics
 from recbole_kd.report.groups import counts, quartiles
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.legend import legend_below
 from recbole_kd.report.rankings import held_out, ranking
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def draw(compared: Compared) -> Drawn:
     panels[0].set(ylabel=f"test {compared.metric}", title="users by activity, in quartiles")
     panels[1].set(ylabel=f"test recall@{compared.cutoff} of the items", title="items by popularity, in quartiles")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False)
+    legend_below(figure, dict(zip(labels, handles, strict=True)))
     return Drawn(figure, f"Seed {compared.seed}. {left_out}")
 
 

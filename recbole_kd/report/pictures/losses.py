@@ -25,7 +25,8 @@ def draw(compared: Compared) -> Drawn:
 
     rows = compared.distinct()
     found, left_out = compared.of_each(rows, lambda row: averaged(list(compared.histories(row).values())))
-    trained = {label: history for label, history in found.items() if history}
+    # a model that only counts, such as Pop, has a loss of zero
+    trained = {label: history for label, history in found.items() if any(any(e["losses"].values()) for e in history)}
     if not trained:
         raise UserError("no model was trained by epochs")
     columns = 2 if len(trained) > 1 else 1
@@ -47,7 +48,7 @@ def draw(compared: Compared) -> Drawn:
             axis.grid(alpha=0.3)
             axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         part.suptitle(label, fontsize="medium", fontweight="bold", parse_math=False)
-    return Drawn(figure, f"{compared.seeds()} A line ends where the first of its seeds stopped. {left_out}")
+    return Drawn(figure, f"{compared.seeds(by_epoch=True)} {left_out}")
 
 
 def _named(entry: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.report.curves import draw_metric
 from recbole_kd.report.pictures.averaged import averaged
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.legend import legend_below
 
 if TYPE_CHECKING:
     from recbole_kd.report.compared import Compared
@@ -25,24 +26,31 @@ def draw(compared: Compared) -> Drawn:
     cutoffs = sorted({int(name.partition("@")[2] or 0) for name in there})
     if not there:
         raise UserError("no model was validated while it trained; set epochs and eval_step to 1 or more")
-    figure = Figure(figsize=(3.9 * len(cutoffs) + 0.4, 2.4 * len(names) + 0.8), layout="constrained")
-    panels = figure.subplots(len(names), len(cutoffs), sharex=True, squeeze=False)
-    for axes, name in zip(panels, names, strict=True):
-        for axis, cutoff in zip(axes, cutoffs, strict=True):
-            metric = f"{name}@{cutoff}" if cutoff else name
-            for row in rows:
-                look = compared.look(row)
-                history = [{**entry, "teachers_valid": {}} for entry in found.get(row.label, ())]
-                look |= {"markersize": 4, "linewidth": 1.4, "markevery": max(len(history) // 8, 1)}
-                draw_metric(axis, history, metric, row.label, look.pop("color"), **look)
-            axis.set_ylabel(f"validation {metric}")
-            axis.grid(alpha=0.3)
-            axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    for axis in panels[-1]:
-        axis.set_xlabel("epoch")
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 4), frameon=False)
-    return Drawn(figure, f"{compared.seeds()} A line ends where the first of its seeds stopped. {left_out}")
+    wanted = [
+        metric for name in names for cutoff in cutoffs if (metric := f"{name}@{cutoff}" if cutoff else name) in there
+    ]
+    columns = min(len(wanted), 3) if len(cutoffs) == 1 else len(cutoffs)
+    lines = -(-len(wanted) // columns)
+    figure = Figure(figsize=(max(3.9 * columns, 8) + 0.4, 2.4 * lines + 0.8), layout="constrained")
+    panels = figure.subplots(lines, columns, sharex=True, squeeze=False).ravel()
+    for axis, metric in zip(panels, wanted, strict=False):
+        for row in rows:
+            look = compared.look(row)
+            history = [{**entry, "teachers_valid": {}} for entry in found.get(row.label, ())]
+            look |= {"markersize": 4, "linewidth": 1.4, "markevery": max(len(history) // 8, 1)}
+            draw_metric(axis, history, metric, row.label, look.pop("color"), **look)
+        axis.set(ylabel=f"validation {metric}")
+        axis.grid(alpha=0.3)
+        axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for place, axis in enumerate(panels):
+        if place >= len(wanted):
+            axis.set_axis_off()
+        elif place + columns >= len(wanted):  # nothing below it
+            axis.set_xlabel("epoch")
+            axis.tick_params(labelbottom=True)
+    handles, labels = panels[0].get_legend_handles_labels()
+    legend_below(figure, dict(zip(labels, handles, strict=True)))
+    return Drawn(figure, f"{compared.seeds(by_epoch=True)} {left_out}")
 
 
 PICTURE = Picture(

@@ -12,6 +12,7 @@ from recbole_kd.registry import find_model
 from recbole_kd.report.colours import AMBER, BLUE, SKY
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.legend import legend_below
 from recbole_kd.report.rankings import ranking
 from recbole_kd.scorer import Scorer
 
@@ -74,17 +75,17 @@ def draw(compared: Compared) -> Drawn:
             known = np.isfinite(numbers[name])  # a single view leaves none
             bars = axis.bar(places[known] + shift, numbers[name][known], 0.4, **look)
             box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-            axis.bar_label(bars, fmt="%.3f", fontsize="small", label_type="center", bbox=box)
+            axis.bar_label(bars, fmt="%.4f", fontsize="small", label_type="center", bbox=box)
         whole = numbers["all views"][0]
         axis.axhline(whole, color=BLUE, linestyle="--", linewidth=1.5, label="all views")
         axis.set_xticks(places, [str(name) for name in numbers["views"]])
         axis.set(xlabel="view", ylabel=f"test {compared.metric}")
-        axis.set_title(f"{label}: all views {whole:.3f}", fontsize="medium", parse_math=False)
+        axis.set_title(f"{label}: all views {whole:.4f}", fontsize="medium", parse_math=False)
         axis.margins(y=0.12)
     for axis in panels[len(found) :]:
         axis.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    legend_below(figure, dict(zip(labels, handles, strict=True)))
     return Drawn(figure, f"Seed {compared.seed}. {left_out}")
 
 

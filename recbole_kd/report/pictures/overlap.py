@@ -38,13 +38,13 @@ def draw(compared: Compared) -> Drawn:
         raise UserError(reasons[0].partition(": ")[2].removesuffix("."))
     figure = Figure(figsize=(5.6 * (bool(final) + bool(measured)), 4.2), layout="constrained")
     axes = list(figure.subplots(1, bool(final) + bool(measured), squeeze=False)[0])
-    about = f"{compared.seeds()} " if measured else ""
     if measured:
         _draw_epochs(axes.pop(0), compared, students, measured)
     if final:
         _draw_final(axes.pop(0), compared, pairs, final)
-        about += f"{'Right: ' if measured else ''}seed {compared.seed}. "
-    return Drawn(figure, about + " ".join(reasons))
+    of_lines, of_bars = compared.seeds(by_epoch=True), f"Seed {compared.seed}."
+    about = [of_lines] * bool(measured) + [of_bars if not measured else f"In the end: {of_bars.lower()}"] * bool(final)
+    return Drawn(figure, " ".join([*(about if of_lines != of_bars else [of_bars]), *reasons]))
 
 
 def _by_epoch(compared: Compared, row: Row) -> dict[str, list[tuple[int, float]]]:

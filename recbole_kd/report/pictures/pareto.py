@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from recbole_kd.errors import UserError
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.legend import legend_below
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from recbole_kd.report.compared import Compared
 
 _COSTS = {
@@ -30,14 +33,13 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 def draw(compared: Compared) -> Drawn:
     """One panel a cost; points are means over seeds with their standard deviations."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     rows = [row for row in compared.distinct() if len(row.metric(compared.metric))]
     costs = {row.label: row.costs() for row in rows}
     known = [name for name in _COSTS if any(costs[row.label][name] for row in rows)]
     if not known:
         raise UserError("no run ended with figures of both accuracy and cost; repeat the command")
-    figure = Figure(figsize=(4.2 * len(known), 4.6), layout="constrained")
+    figure = Figure(figsize=(max(4.2 * len(known), 8), 4.6), layout="constrained")
     handles: dict[str, Any] = {}
     for axis, name in zip(figure.subplots(1, len(known), sharey=True, squeeze=False)[0], known, strict=True):
         points = []
@@ -50,16 +52,28 @@ def draw(compared: Compared) -> Drawn:
             handles[row.label] = axis.errorbar(cost, values.mean(), yerr=spread, markersize=9, capsize=3, **look)
             points.append((cost, float(values.mean())))
         (handles["Pareto front"],) = axis.plot(*zip(*front(points), strict=True), color="0.5", linestyle="--", zorder=0)
-        costs_here = [cost for cost, _ in points]
-        axis.set(xlabel=_COSTS[name], xscale="log" if max(costs_here) >= 10 * min(costs_here) else "linear")
-        if axis.get_xscale() == "linear":
-            axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.set_xlabel(_COSTS[name])
+        _scale(axis, [cost for cost, _ in points])
         axis.grid(alpha=0.3)
     figure.axes[0].set_ylabel(f"test {compared.metric}")
     handles["Pareto front"] = handles.pop("Pareto front")  # last
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 4), frameon=False)
+    legend_below(figure, handles)
     bars = " Bars: standard deviation over seeds." * (max(len(row.stages) for row in rows) > 1)
     return Drawn(figure, f"{compared.seeds()}{bars} Latency: of one seed's model.")
+
+
+def _scale(axis: Axes, costs: Sequence[float]) -> None:
+    """Logarithmic where the costs span a decade, and no more ticks than have room."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+
+    if max(costs) < 10 * min(costs):
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+        return
+    axis.set_xscale("log")
+    if max(costs) < 100 * min(costs):
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 PICTURE = Picture(

@@ -24,7 +24,27 @@ def test_metrics_of_all_models(compared):
     assert found["BPR"] == near([(1, 0.2), (2, 0.3)])  # the third epoch is one seed's alone
     assert found[PAIR] == near([(1, 0.1), (2, 0.3)])
     assert lines(axes[0])["BPR"] == near([(1, 0.1), (2, 0.15)])
-    assert "Mean over seeds 7 to 8." in drawn.about
+    assert drawn.about.strip() == "Mean over seeds 7 to 8; a line ends where the first of them stopped."
+
+
+def test_one_cutoff_is_a_grid_all_the_same(compared):
+    for name in ("one", "two", "pair"):
+        path = compared.rows[0].histories[7].with_name(f"{name}.json")
+        histories = json.loads(path.read_text())
+        for entry in (entry for history in histories.values() for entry in history):
+            entry["valid"] = {f"{metric}@20": 0.5 for metric in ("recall", "ndcg", "precision", "hit", "mrr")}
+        path.write_text(json.dumps(histories))
+    axes = metrics.PICTURE.draw(compared).figure.axes
+    assert [axis.get_ylabel() for axis in axes if axis.axison][-1] == "validation mrr@20"
+    assert [axis.get_xlabel() for axis in axes] == ["", "", "epoch", "epoch", "epoch", ""]
+
+
+def test_a_model_without_losses_has_no_panel_of_them(compared):
+    path = compared.rows[2].histories[7]
+    histories = json.loads(path.read_text())
+    histories[f"{PAIR} alone"][0]["losses"] = {"loss": 0.0}
+    path.write_text(json.dumps(histories))
+    assert len(losses.PICTURE.draw(compared).figure.axes) == 6
 
 
 def test_loss_terms(compared):

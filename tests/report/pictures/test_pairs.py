@@ -37,7 +37,10 @@ def test_final_overlap(compared, agreed):
     bars = {container.get_label(): [bar.get_height() for bar in container] for container in axis.containers}
     assert bars == {PAIR: pytest.approx([0.3, 0.6, 0.9]), f"{PAIR} alone": pytest.approx([0.1, 0.2, 0.3])}
     assert [label.get_text() for label in axis.get_xticklabels()] == ["top 10", "top 20", "top 50"]
-    assert "Mean over seeds 7 to 8. Right: seed 7." in drawn.about
+    said = "Mean over seeds 7 to 8; a line ends where the first of them stopped. In the end: seed 7."
+    assert drawn.about.strip() == said
+    del compared.rows[0].stages[8]
+    assert overlap.PICTURE.draw(compared).about == "Seed 7."
 
 
 @pytest.mark.parametrize("picture", [ranks.PICTURE, overlap.PICTURE])
