@@ -122,8 +122,16 @@ class Table:
             "tested against": str(self.facts["reference"]),
             "tested metric": str(self.facts["test_metric"]),
         }
+        first: dict[tuple[str, ...], str] = {}
+        for row in self.rows:
+            first.setdefault(row.checkpoints if any(row.checkpoints) else (row.label,), row.label)
+        same = [
+            f"{row.label} is the same model as {known}, by whose name the pictures show it."
+            for row in self.rows
+            if (known := first.get(row.checkpoints, row.label)) != row.label
+        ]
         files = "All figures, unrounded: table.csv beside this page; the pictures: its folder pictures."
-        return Text(self.title, facts, header, lines, [*self.notes, "Bold: the best mean.", files])
+        return Text(self.title, facts, header, lines, [*self.notes, *same, "Bold: the best mean.", files])
 
 
 def _written(value: float | None, write: Callable[[float], str]) -> str:

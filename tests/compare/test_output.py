@@ -114,6 +114,10 @@ def test_what_the_page_says(table):
         "tested metric": "ndcg@20",
     }
     assert text.notes[0] == "VBPR, seed 2020 failed: no"
+    assert not any("same model" in note for note in text.notes)
+    table.rows = [*table.rows, Row("again", "baseline", dict(table.rows[1].stages))]
+    said = "again is the same model as RCEKD:BM3>BPR alone, by whose name the pictures show it."
+    assert table.page().notes[1] == said
     assert [line[0].text for line in text.lines] == ["BPR", "RCEKD:BM3>BPR alone"]
     by_heading = [dict(zip(text.header, line, strict=True)) for line in text.lines]
     first, alone = by_heading

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +12,13 @@ _POINTS_A_LETTER = 6.2  # of the usual 10 points
 _POINTS_A_MARK = 45
 
 
+def columns(labels: Iterable[str], width: float, most: int = 4) -> int:
+    """How many columns of a legend fit into ``width`` inches."""
+    labels = list(labels)
+    needed = max((len(label) for label in labels), default=0) * _POINTS_A_LETTER + _POINTS_A_MARK
+    return min(max(int(72 * width // needed), 1), most, max(len(labels), 1))
+
+
 def legend_below(figure: Figure, entries: Mapping[str, Any]) -> None:
     """Write a legend with as many columns as are not cut off.
 
@@ -19,7 +26,5 @@ def legend_below(figure: Figure, entries: Mapping[str, Any]) -> None:
         figure: with constrained layout.
         entries: what is drawn, by its label.
     """
-    width = max((len(label) for label in entries), default=0) * _POINTS_A_LETTER + _POINTS_A_MARK
-    columns = int(72 * figure.get_figwidth() // width)
-    columns = min(max(columns, 1), 4, len(entries))
-    figure.legend(entries.values(), entries, loc="outside lower center", ncols=columns, frameon=False)
+    ncols = columns(entries, figure.get_figwidth())
+    figure.legend(entries.values(), entries, loc="outside lower center", ncols=ncols, frameon=False)

@@ -10,6 +10,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.report.agreement import CUTOFFS, agreement, pair_names
 from recbole_kd.report.pictures.averaged import averaged
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.legend import columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from recbole_kd.compare.rows import Row
     from recbole_kd.report.compared import Compared
 
+_WIDTH = 5.6  # inches of a panel
 _BY_EPOCH = {"overlap": "-", "closure": ":"}
 
 
@@ -36,7 +38,7 @@ def draw(compared: Compared) -> Drawn:
     measured = {label: points for label, row in students.items() if (points := _by_epoch(compared, row))}
     if not final and not measured:
         raise UserError(reasons[0].partition(": ")[2].removesuffix("."))
-    figure = Figure(figsize=(5.6 * (bool(final) + bool(measured)), 4.2), layout="constrained")
+    figure = Figure(figsize=(_WIDTH * (bool(final) + bool(measured)), 4.2), layout="constrained")
     axes = list(figure.subplots(1, bool(final) + bool(measured), squeeze=False)[0])
     if measured:
         _draw_epochs(axes.pop(0), compared, students, measured)
@@ -79,7 +81,9 @@ def _draw_epochs(axis: Axes, compared: Compared, rows: dict[str, Row], measured:
 
 
 def _legend_below(axis: Axes) -> None:
-    axis.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False)
+    _, labels = axis.get_legend_handles_labels()
+    look = {"fontsize": "small", "frameon": False, "ncols": columns(labels, _WIDTH, 2)}
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), **look)
 
 
 def _draw_final(axis: Axes, compared: Compared, pairs: dict[str, Any], final: dict[str, Any]) -> None:
