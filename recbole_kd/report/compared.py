@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from recbole_kd import __version__
 from recbole_kd.errors import UserError
 from recbole_kd.report.colours import style
 from recbole_kd.report.curves import History
@@ -144,7 +145,7 @@ class Compared:
         """
         self.tell(", ".join(row.label for row in rows))
         models = [[self.checkpoint(row), row.stages[self.seed]["test"]] for row in rows]
-        return self.kept.get(name, [models, *more], compute)
+        return self.kept.get(name, [__version__, models, *more], compute)
 
     def of_each(self, rows: Sequence[Row], compute: Callable[[Row], Any]) -> tuple[dict[str, Any], str]:
         """``compute`` for each row by its label, and a sentence about those that are left out.
