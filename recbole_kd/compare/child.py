@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from recbole_kd import pipeline
 from recbole_kd.compare.users import write_users
@@ -50,7 +50,7 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Do the task, write its result and return the exit status; end when the process that asked has ended."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    signal.signal(signal.SIGTERM, _tidy_up)
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
@@ -59,6 +59,12 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _tidy_up(*_: Any) -> NoReturn:
+    """Leave by an exception, so that temporary files are removed; a second signal must not end that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
 
 
 def _end_with_parent() -> None:
