@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from recbole_kd import pipeline
 from recbole_kd.compare.users import write_users
 from recbole_kd.errors import UserError
 from recbole_kd.files import write_json
+
+_SECONDS_TO_TIDY_UP = 2.0
 
 
 def work(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Do the task, write its result and return the exit status; end when the process that asked has ended."""
-    signal.signal(signal.SIGTERM, _tidy_up)
+    signal.signal(signal.SIGTERM, _Leave())
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
@@ -61,15 +65,28 @@ def main() -> int:
     return 0
 
 
-def _tidy_up(*_: Any) -> NoReturn:
-    """Leave by an exception, so that temporary files are removed; a second signal must not end that."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(143)
+class _Leave:
+    """On SIGTERM, leave by an exception, so that temporary files are removed.
+
+    A signal right after another one is the same wish, and must not break off the tidying up. A later one means that the
+    exception was lost, as those in destructors are.
+    """
+
+    def __init__(self) -> None:
+        self._asked = -math.inf
+
+    def __call__(self, *_: Any) -> None:
+        now = time.monotonic()
+        if now - self._asked >= _SECONDS_TO_TIDY_UP:
+            self._asked = now
+            sys.exit(143)
 
 
 def _end_with_parent() -> None:
     sys.stdin.read()  # to the end, which comes when the other side of the pipe is gone
-    signal.raise_signal(signal.SIGTERM)
+    while True:
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(1.1 * _SECONDS_TO_TIDY_UP)
 
 
 if __name__ == "__main__":
