@@ -99,7 +99,8 @@ def _draw_final(axis: Axes, compared: Compared, pairs: dict[str, Any], final: di
         if len(bars) <= 4:
             axis.bar_label(drawn, fmt="%.2f", fontsize="small")
     axis.set_xticks(range(len(CUTOFFS)), [f"top {k}" for k in CUTOFFS])
-    axis.set(xlabel="length of both lists", ylabel="share of the teacher's list", ylim=(0, 1), title="in the end")
+    axis.set(xlabel="length of both lists", ylabel="share of the teacher's list", title="in the end")
+    axis.set(ylim=(0, 1.06), yticks=[n / 5 for n in range(6)])  # a bar of 1 has room for its number
     _legend_below(axis)
 
 
