@@ -20,6 +20,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.files import write_json
 
 _SECONDS_TO_TIDY_UP = 2.0
+_ENDED = 143  # what a shell says of a process that SIGTERM has ended
 
 
 def work(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,12 +55,16 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def main() -> int:
     """Do the task, write its result and return the exit status; end when the process that asked has ended."""
-    signal.signal(signal.SIGTERM, _Leave())
+    leave = _Leave()
+    signal.signal(signal.SIGTERM, leave)
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
     try:
-        write_json(task["result"], work(task))
+        result = work(task)
+        if leave.asked:  # compiled code has turned the exception into one that looks like the run's own
+            return _ENDED
+        write_json(task["result"], result)
     except KeyboardInterrupt:
         return 130
     return 0
@@ -73,13 +78,18 @@ class _Leave:
     """
 
     def __init__(self) -> None:
-        self._asked = -math.inf
+        self._last = -math.inf
+
+    @property
+    def asked(self) -> bool:
+        """Whether there was a signal."""
+        return self._last > -math.inf
 
     def __call__(self, *_: Any) -> None:
         now = time.monotonic()
-        if now - self._asked >= _SECONDS_TO_TIDY_UP:
-            self._asked = now
-            sys.exit(143)
+        if now - self._last >= _SECONDS_TO_TIDY_UP:
+            self._last = now
+            sys.exit(_ENDED)
 
 
 def _end_with_parent() -> None:
