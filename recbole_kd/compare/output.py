@@ -124,11 +124,11 @@ class Table:
         }
         first: dict[tuple[str, ...], str] = {}
         for row in self.rows:
-            first.setdefault(row.checkpoints if any(row.checkpoints) else (row.label,), row.label)
+            first.setdefault(row.identity, row.label)
         same = [
             f"{row.label} is the same model as {known}, by whose name the pictures show it."
             for row in self.rows
-            if (known := first.get(row.checkpoints, row.label)) != row.label
+            if (known := first[row.identity]) != row.label
         ]
         files = "All figures, unrounded: table.csv beside this page; the pictures: its folder pictures."
         return Text(self.title, facts, header, lines, [*self.notes, *same, "Bold: the best mean.", files])

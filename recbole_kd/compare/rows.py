@@ -37,8 +37,13 @@ class Row:
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
-        """What makes two rows one and the same: a teacher of several students."""
+        """The files of its models by seed, empty names where there is none."""
         return tuple(stage["checkpoint"] for stage in self.stages.values())
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What rows of one and the same model share: a teacher of several students."""
+        return self.checkpoints if any(self.checkpoints) else (self.label,)
 
     def metric(self, name: str) -> np.ndarray:
         """A test metric by seed."""

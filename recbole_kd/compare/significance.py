@@ -34,11 +34,10 @@ def paired_tests(rows: Sequence[Row], reference: str, metric: str) -> dict[str, 
     tests: dict[str, Test] = {}
     families: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
-        same = row.checkpoints == against.checkpoints and any(row.checkpoints)
-        test = None if row is against or same else _test(row, against, metric)
+        test = None if row.identity == against.identity else _test(row, against, metric)
         if test is not None:
             tests[row.label] = test
-            families.setdefault(row.checkpoints if any(row.checkpoints) else (row.label,), []).append(row.label)
+            families.setdefault(row.identity, []).append(row.label)
     for key in ("t_p", "wilcoxon_p"):  # rows of one teacher under several names are one comparison
         corrected = holm([tests[labels[0]][key] for labels in families.values()])
         for labels, value in zip(families.values(), corrected, strict=True):

@@ -73,9 +73,9 @@ class Compared:
 
     def distinct(self) -> list[Row]:
         """Rows without those whose models another one has already shown: a teacher of several students."""
-        found: dict[Any, Row] = {}
+        found: dict[tuple[str, ...], Row] = {}
         for row in self.rows:
-            found.setdefault(row.checkpoints if any(row.checkpoints) else row.label, row)
+            found.setdefault(row.identity, row)
         return list(found.values())
 
     def look(self, row: Row) -> dict[str, Any]:
