@@ -13,6 +13,7 @@ from recbole_kd.report.colours import AMBER, BLUE, SKY
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.pictures.legend import legend_below
+from recbole_kd.report.pictures.panels import panels
 from recbole_kd.report.rankings import ranking
 from recbole_kd.scorer import Scorer
 
@@ -59,19 +60,15 @@ def _name(compared: Compared, k: int) -> str:
 
 def draw(compared: Compared) -> Drawn:
     """One panel a model, in groups of bars one a view."""
-    from matplotlib.figure import Figure
-
     rows = [row for row in compared.distinct() if hasattr(find_model(row.model), "embeddings_of")]
     if not rows:
         raise UserError("it needs a model whose views can rank alone, such as --models=MTS4MM")
     found, left_out = compared.of_each(rows, lambda row: contributions(compared, row))
-    columns = min(len(found), 2)
-    figure = Figure(figsize=(5.6 * columns, 3.8 * -(-len(found) // columns)), layout="constrained")
-    panels = figure.subplots(-(-len(found) // columns), columns, squeeze=False, sharey=True).ravel()
-    for axis, (label, numbers) in zip(panels, found.items(), strict=False):
+    figure, axes = panels(len(found), min(len(found), 2), (5.6, 3.8), sharey=True)
+    for axis, (label, numbers) in zip(axes, found.items(), strict=True):
         places = np.arange(len(numbers["views"]))
         for shift, (name, (colour, hatch)) in zip((-0.2, 0.2), _SETS.items(), strict=True):
-            look = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
+            look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "label": name}
             known = np.isfinite(numbers[name])  # a single view leaves none
             bars = axis.bar(places[known] + shift, numbers[name][known], 0.4, **look)
             box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
@@ -82,9 +79,7 @@ def draw(compared: Compared) -> Drawn:
         axis.set(xlabel="view", ylabel=f"test {compared.metric}")
         axis.set_title(f"{label}: all views {whole:.4f}", fontsize="medium", parse_math=False)
         axis.margins(y=0.12)
-    for axis in panels[len(found) :]:
-        axis.set_axis_off()
-    handles, labels = panels[0].get_legend_handles_labels()
+    handles, labels = axes[0].get_legend_handles_labels()
     legend_below(figure, dict(zip(labels, handles, strict=True)))
     return Drawn(figure, f"Seed {compared.seed}. {left_out}")
 

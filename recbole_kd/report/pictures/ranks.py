@@ -10,6 +10,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.report.agreement import agreement, pair_names
 from recbole_kd.report.colours import BLUE, GREY
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.panels import panels
 
 if TYPE_CHECKING:
     from recbole_kd.report.compared import Compared
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 def draw(compared: Compared) -> Drawn:
     """One panel a pair: the distilled student and the same student alone."""
-    from matplotlib.figure import Figure
     from matplotlib.ticker import StrMethodFormatter
 
     found, reasons = {}, []
@@ -31,10 +31,8 @@ def draw(compared: Compared) -> Drawn:
             reasons.append(f"{name} is left out: {error}.")
     if not found:
         raise UserError(reasons[0].partition(": ")[2].removesuffix("."))
-    columns = min(len(found), 3)
-    figure = Figure(figsize=(4.6 * columns + 0.6, 3.9 * -(-len(found) // columns)), layout="constrained")
-    panels = figure.subplots(-(-len(found) // columns), columns, squeeze=False, sharey=True).ravel()
-    for axis, (name, lines) in zip(panels, found.items(), strict=False):
+    figure, axes = panels(len(found), min(len(found), 3), (4.6, 3.9), (0.6, 0.0), sharey=True)
+    for axis, (name, lines) in zip(axes, found.items(), strict=True):
         for (label, numbers), colour, marker in zip(lines.items(), (BLUE, GREY), ("o", "s"), strict=False):
             places = np.arange(1, len(numbers["rank"]) + 1)
             axis.plot(places, numbers["rank"], color=colour, marker=marker, markersize=4, label=label)
@@ -44,8 +42,6 @@ def draw(compared: Compared) -> Drawn:
         axis.set_title(name, fontsize="medium", parse_math=False)
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
-    for axis in panels[len(found) :]:
-        axis.set_axis_off()
     users = next(iter(next(iter(found.values())).values()))["users"]
     return Drawn(figure, f"Seed {compared.seed}, mean over {int(users):,} users. {' '.join(reasons)}")
 

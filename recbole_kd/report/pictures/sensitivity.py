@@ -10,6 +10,7 @@ import pandas as pd
 
 from recbole_kd.errors import UserError
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.panels import panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,8 +78,6 @@ def _edges(values: pd.Series) -> np.ndarray:
 
 def draw(compared: Compared) -> Drawn:
     """One heat map for each row that was tuned."""
-    from matplotlib.figure import Figure
-
     found, reasons = {}, []
     for label, path in compared.studies.items():
         try:
@@ -91,14 +90,10 @@ def draw(compared: Compared) -> Drawn:
             if reasons
             else "it needs the trials of recbole-kd tune for one of the models, in --tune_dir"
         )
-    columns = min(len(found), 2)
-    figure = Figure(figsize=(6.2 * columns, 4.6 * -(-len(found) // columns)), layout="constrained")
-    panels = figure.subplots(-(-len(found) // columns), columns, squeeze=False).ravel()
-    for axis, (label, one) in zip(panels, found.items(), strict=False):
+    figure, axes = panels(len(found), min(len(found), 2), (6.2, 4.6))
+    for axis, (label, one) in zip(axes, found.items(), strict=True):
         _draw_one(axis, one)
         axis.set_title(f"{label}, {one.trials} trials", fontsize="medium", parse_math=False)
-    for axis in panels[len(found) :]:
-        axis.set_axis_off()
     return Drawn(figure, f"Each field: the best of its trials, of the search's own seed. {' '.join(reasons)}")
 
 

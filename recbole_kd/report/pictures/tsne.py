@@ -11,6 +11,7 @@ from recbole_kd.report.colours import BLACK, BLUE, ORANGE, SKY
 from recbole_kd.report.groups import Groups, counts, quartiles
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
+from recbole_kd.report.pictures.panels import panels
 from recbole_kd.scorer import computed_once
 from recbole_kd.trained import Trained
 
@@ -99,24 +100,25 @@ def draw(compared: Compared) -> Drawn:
 
 
 def _panels(maps: dict[str, np.ndarray], groups: Groups) -> Any:
-    from matplotlib.figure import Figure
-
-    lines = -(-len(maps) // _COLUMNS)
-    figure = Figure(figsize=(3.0 * _COLUMNS, 3.1 * lines + 0.6), layout="constrained")
-    panels = figure.subplots(lines, _COLUMNS, squeeze=False).ravel()
+    figure, axes = panels(len(maps), _COLUMNS, (3.0, 3.1), (0.0, 0.6))
     looks = _LOOK[-len(groups.labels) :]
-    for axis, (name, points) in zip(panels, maps.items(), strict=False):
+    for axis, (name, points) in zip(axes, maps.items(), strict=True):
         for group, (label, (colour, marker)) in enumerate(zip(groups.labels, looks, strict=True)):
             inside = groups.of == group
-            look = {"s": 9, "color": colour, "marker": marker, "alpha": 0.7, "linewidths": 0, "label": label}
+            look: dict[str, Any] = {
+                "s": 9,
+                "color": colour,
+                "marker": marker,
+                "alpha": 0.7,
+                "linewidths": 0,
+                "label": label,
+            }
             axis.scatter(*points[inside].T, **look)
         axis.set_title(name, fontsize="medium", parse_math=False)
         axis.set(xticks=[], yticks=[])
-    for axis in panels[len(maps) :]:
-        axis.set_axis_off()
     figure.supxlabel("first t-SNE axis, without unit", fontsize="medium")
     figure.supylabel("second t-SNE axis, without unit", fontsize="medium")
-    handles, labels = panels[0].get_legend_handles_labels()
+    handles, labels = axes[0].get_legend_handles_labels()
     title = "training interactions of an item, in quartiles of items"
     figure.legend(
         handles, labels, title=title, loc="outside upper center", ncols=len(labels), markerscale=2.5, frameon=False
