@@ -272,6 +272,9 @@ class TestSearch:
         assert [call["learning_rate"] for call in calls] == [0.02, 0.02]
         assert "learning_rate" not in rows()[0]
         assert rows()[0]["weight_decay"] == "0.0"
+        best = yaml.safe_load((FOLDER / "best.yaml").read_text())
+        held = {"learning_rate": 0.02, "train_batch_size": 64}  # the best values are best beside these
+        assert best == {"weight_decay": best["weight_decay"]} | held
 
     def test_a_range_of_the_users_yaml(self, checkerboard, calls):
         Path("mine.yaml").write_text("search:\n  learning_rate: [log, 1e-3, 2e-3]\n  weight_decay: ~\n")

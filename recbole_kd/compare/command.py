@@ -14,7 +14,7 @@ from tqdm import tqdm
 from recbole_kd.compare.execute import execute
 from recbole_kd.compare.latency import measure, unmeasured
 from recbole_kd.compare.output import Table
-from recbole_kd.compare.plan import Run, plan
+from recbole_kd.compare.plan import Run, plan, split_labels
 from recbole_kd.compare.records import Record, Records
 from recbole_kd.compare.rows import Row, make_rows
 from recbole_kd.compare.significance import Test, paired_tests
@@ -47,8 +47,7 @@ class Options(Settings):
     @property
     def labels(self) -> list[str]:
         """What is compared."""
-        parts = self.models.split(",") if isinstance(self.models, str) else self.models
-        found = [part.strip() for part in parts if part.strip()]
+        found = split_labels(self.models) if isinstance(self.models, str) else self.models
         if not found:
             raise UserError("--models names no model; add --models=BPR,LightGCN")
         return found

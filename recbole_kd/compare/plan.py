@@ -18,7 +18,8 @@ from recbole_kd.pipeline import stage_configs
 from recbole_kd.registry import find_model
 
 DEFAULTS = properties.FOLDER / "compare.yaml"
-_BY_MODELS = ("model", "teacher", "student", "baseline")
+_PARTS = ("model", "teacher", "student")
+_BY_MODELS = (*_PARTS, "baseline")
 _BY_COMPARE = ("seed", "show_progress", "result_file", "report_dir", "config_files")
 # Values with an effect that a config's own fingerprint leaves to others.
 _OF_PIPELINE = ("init", "checkpoint", "cache_dir", "cache_topk", "cache_dtype", "mask_train_positives")
@@ -59,15 +60,45 @@ def slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-")
 
 
+def split_labels(text: str) -> list[str]:
+    """The labels in ``A,B[key=[1,2]],C``: a comma within brackets is a value's."""
+    found, depth = [""], 0
+    for character in text:
+        depth += {"[": 1, "]": -1}.get(character, 0)
+        if character == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += character
+    return [label.strip() for label in found if label.strip()]
+
+
 def parse_label(label: str) -> list[str]:
     """The words ``--key=value`` that one of ``--models`` stands for.
 
     Args:
-        label: ``BPR``, ``RCEKD``, or ``RCEKD:BM3>LightGCN``; ``RCEKD:A+B>C`` has two teachers.
+        label: ``BPR``, ``RCEKD``, or ``RCEKD:BM3>LightGCN``; ``RCEKD:A+B>C`` has two teachers. Values of its own may
+            follow, ``LightGCN[n_layers=1 reg_weight=0.01]``; a method's student is then not trained alone as well.
 
     Raises:
         UserError: it is none of these, or a model in it is unknown.
     """
+    models, bracket, inside = label.partition("[")
+    own = [f"--{word}" for word in inside.removesuffix("]").split()]
+    if bracket and not (label.endswith("]") and own and all(word.count("=") for word in own)):
+        raise UserError(f"{label!r} in --models cannot be read; write values as {models}[key=value key=value]")
+    for word in own:
+        if _key(word) in (*_PARTS, "dataset", *_BY_COMPARE):
+            raise UserError(f"{label!r} in --models: leave out {word.removeprefix('--')}, which no label can change")
+    words = _words_of(models.strip())
+    return [*(word for word in words if not own or _key(word) != "baseline"), *own]
+
+
+def _key(word: str) -> str:
+    return word.removeprefix("--").partition("=")[0]
+
+
+def _words_of(label: str) -> list[str]:
+    """Those of the models alone."""
     method, colon, pair = label.partition(":")
     teachers, arrow, student = (part.strip() for part in pair.partition(">"))
     of_method = issubclass(find_model(method.partition(">")[0].strip()), DistillationMethod)
@@ -107,12 +138,11 @@ def plan(
             this way; values that are to be used and are not there.
     """
     for word in words:
-        key = word.removeprefix("--").partition("=")[0]
-        if key in _BY_MODELS:
+        if _key(word) in _BY_MODELS:
             raise UserError(
                 f"compare takes its models from --models, and the student alone is always there; leave out {word}"
             )
-    words = [word for word in words if word.removeprefix("--").partition("=")[0] not in _BY_COMPARE]
+    words = [word for word in words if _key(word) not in _BY_COMPARE]
     double = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
     if double is not None:
         raise UserError(f"--models names {double!r} twice; keep one")
@@ -121,7 +151,9 @@ def plan(
 
 
 def _run(label: str, seed: int, words: Sequence[str], files: Sequence[str], tune_dir: str | None) -> Run:
-    own = [*parse_label(label), *words, f"--seed={seed}", "--show_progress=false"]
+    own = parse_label(label)
+    keys = {_key(word) for word in own}
+    own += [*(word for word in words if _key(word) not in keys), f"--seed={seed}", "--show_progress=false"]
     try:
         config = KDConfig(config_file_list=files, arguments=own)
         if tune_dir is not None:
@@ -133,16 +165,16 @@ def _run(label: str, seed: int, words: Sequence[str], files: Sequence[str], tune
     stages = [one.fingerprint(stage) for stage, one in configs.items()]
     parts = [label, config.dataset, config.fingerprint(*stages), *(config[key] for key in _OF_PIPELINE), _files(config)]
     digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-    rows = _rows(label, list(configs))
+    rows = _rows(label, list(configs), config["baseline"])
     return Run(label, config.model, config.dataset, seed, tuple(own), tuple(files), digest, rows, config)
 
 
-def _rows(label: str, stages: Sequence[str]) -> dict[str, str]:
+def _rows(label: str, stages: Sequence[str], alone: bool) -> dict[str, str]:
     """A distilled student is shown by its label, below its teachers and itself without them."""
     if "model" in stages:
         return {"model": label}
     teachers = {stage: f"{label} {stage}" for stage in stages if stage != "student"}
-    return {**teachers, "baseline": f"{label} alone", "student": label}
+    return teachers | ({"baseline": f"{label} alone"} if alone else {}) | {"student": label}
 
 
 def _files(config: KDConfig) -> list[tuple[str, int, int]]:

@@ -17,6 +17,7 @@ _YARDSTICK = {
     *("model", "dataset", "eval_mask", "valid_metric_bigger"),
     *(WITHOUT_EFFECT - {"init", "cache_topk", "cache_dtype", "mask_train_positives"}),
 }
+_LENGTH = {"epochs", "eval_step", "stopping_step"}  # any run chooses its own
 
 
 def stages_of(key: str, config: KDConfig, configs: Mapping[str, KDConfig]) -> dict[str, Any]:
@@ -64,6 +65,11 @@ def default_of(key: str, config: KDConfig, configs: Mapping[str, KDConfig]) -> A
 def reaches_teacher(key: str, config: KDConfig, configs: Mapping[str, KDConfig]) -> bool:
     """Whether a teacher has to be trained anew for each value of ``key``; the arguments are as above."""
     return any(stage.startswith("teacher") for stage in stages_of(key, config, configs))
+
+
+def held_values(values: Mapping[str, Any], configs: Mapping[str, KDConfig]) -> dict[str, Any]:
+    """Those of the given ``values`` that the best ones are best beside: hyperparameters that were not searched."""
+    return {key: value for key, value in values.items() if _split(key, configs)[1] not in _YARDSTICK | _LENGTH}
 
 
 def _split(key: str, configs: Mapping[str, KDConfig]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,18 @@ if TYPE_CHECKING:
     from recbole_kd.tune.study import Trial
 
 
-def write_best(path: Path, title: str, trials: Sequence[Trial], best: Trial, metric: str) -> None:
-    """Write the best values as a file for ``--config_files``."""
+def write_best(
+    path: Path, title: str, trials: Sequence[Trial], best: Trial, metric: str, held: Mapping[str, Any]
+) -> None:
+    """Write the best values, and those that were ``held`` beside them, as a file for ``--config_files``."""
     counts = [(sum(trial.state == state for trial in trials), state) for state in ("pruned", "failed")]
     others = "".join(f", {count} {state}" for count, state in counts if count)
     with replacing(path, "w") as stream:
         stream.write(f"# {title}: best of {len(trials)} trials{others}; validation {metric} {best.score}\n")
         yaml.safe_dump(best.values, stream, sort_keys=False)
+        if held:
+            stream.write("# held while these were searched\n")
+            yaml.safe_dump(dict(held), stream, sort_keys=False)
 
 
 def write_trials(path: Path, trials: Sequence[Trial], keys: Iterable[str]) -> None:

@@ -21,7 +21,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.method import pair_name
 from recbole_kd.settings import Count, Settings
 from recbole_kd.trainer import Watch
-from recbole_kd.tune.keys import default_of, reaches_teacher
+from recbole_kd.tune.keys import default_of, held_values, reaches_teacher
 from recbole_kd.tune.output import best_table, command_line, write_best, write_trials
 from recbole_kd.tune.ranges import read_ranges
 
@@ -157,7 +157,8 @@ class Search:
         write_trials(self.folder / "trials.csv", finished, self.ranges)
         if not ranked:
             return ""
-        write_best(self.best_file, self._title, finished, ranked[0], metric)
+        held = {key: value for key, value in held_values(self._values, self._configs).items() if key not in self.ranges}
+        write_best(self.best_file, self._title, finished, ranked[0], metric, held)
         return f"best {metric} {ranked[0].score:.4f}"
 
     def _clear(self) -> None:

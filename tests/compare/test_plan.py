@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_kd.compare.plan import Run, parse_label, plan, slug
+from recbole_kd.compare.plan import Run, parse_label, plan, slug, split_labels
 from recbole_kd.config import KDConfig
 from recbole_kd.errors import UserError
 from recbole_kd.method import pair_name
@@ -52,6 +52,27 @@ class TestLabels:
         with pytest.raises(UserError, match=says):
             parse_label(label)
 
+    def test_values_of_its_own(self):
+        assert parse_label("BPR[embedding_size=8 epochs=2]") == ["--model=BPR", "--embedding_size=8", "--epochs=2"]
+        assert parse_label("MTS4MM[views=[id,text]]") == ["--model=MTS4MM", "--views=[id,text]"]
+        pair = parse_label("RCEKD:BM3>BPR[kd_weight=0 baseline=true]")
+        assert pair == ["--model=RCEKD", "--teacher=BM3", "--student=BPR", "--kd_weight=0", "--baseline=true"]
+
+    @given(st.lists(st.sampled_from(["BPR", PAIR, "BPR[x=1]", "MTS4MM[views=[id,text] b=[[1,2],3]]"]), min_size=1))
+    def test_commas_within_brackets_part_no_labels(self, labels):
+        assert split_labels(",".join(labels)) == labels
+        assert split_labels(", ".join([*labels, ""])) == labels
+
+    @pytest.mark.parametrize("label", ["BPR[", "BPR[]", "BPR[epochs]", "BPR[epochs=2", "BPR[epochs=2]x", "BPR[a=1 b]"])
+    def test_no_values(self, label):
+        with pytest.raises(UserError, match=r"cannot be read; write values as BPR\[key=value key=value\]"):
+            parse_label(label)
+
+    @pytest.mark.parametrize("key", ["model", "teacher", "dataset", "seed", "result_file"])
+    def test_values_that_no_label_has(self, key):
+        with pytest.raises(UserError, match=f"leave out {key}=x, which no label can change"):
+            parse_label(f"BPR[{key}=x]")
+
     def test_names_of_files(self):
         assert slug("RCEKD:A+B>C") == "RCEKD-A-B-C"
 
@@ -62,6 +83,13 @@ class TestPlan:
         rows = {"teacher": f"{PAIR} teacher", "baseline": f"{PAIR} alone", "student": PAIR}
         assert one(PAIR).rows == rows
         assert list(one("MTS4MM").rows.values()) == ["MTS4MM alone", "MTS4MM"]
+
+    def test_values_of_a_label_beat_those_of_all(self, checkerboard):
+        runs = plan(["BPR", "BPR[epochs=4]"], [1], [*WORDS, "--epochs=3"])
+        assert [run.config["epochs"] for run in runs] == [3, 4]
+        assert runs[0].digest != runs[1].digest
+        assert runs[1].rows == {"model": "BPR[epochs=4]"}
+        assert one("MTS4MM[gated=False]").rows == {"student": "MTS4MM[gated=False]"}
 
     def test_each_label_with_each_seed(self, checkerboard):
         runs = plan(["BPR", PAIR], [7, 8], WORDS)
