@@ -146,19 +146,3 @@ class Compared:
         self.tell(", ".join(row.label for row in rows))
         models = [[self.checkpoint(row), row.stages[self.seed]["test"]] for row in rows]
         return self.kept.get(name, [__version__, models, *more], compute)
-
-    def of_each(self, rows: Sequence[Row], compute: Callable[[Row], Any]) -> tuple[dict[str, Any], str]:
-        """``compute`` for each row by its label, and a sentence about those that are left out.
-
-        Raises:
-            UserError: all are.
-        """
-        found, reasons = {}, []
-        for row in rows:
-            try:
-                found[row.label] = compute(row)
-            except UserError as error:
-                reasons.append(f"{row.label} is left out: {error}")
-        if not found:
-            raise UserError(reasons[0].partition(": ")[2] if reasons else "there is no model")
-        return found, " ".join(f"{reason}." for reason in reasons)

@@ -36,19 +36,6 @@ def test_a_missing_checkpoint_and_a_missing_seed(compared, monkeypatch):
         compared.trained(compared.rows[0])
 
 
-def test_rows_that_fail_are_left_out_with_the_reason(compared):
-    def compute(row):
-        if row.label == "BPR":
-            raise UserError("there is no file")
-        return 1
-
-    found, left_out = compared.of_each(compared.rows, compute)
-    assert set(found) == {row.label for row in compared.rows[1:]}
-    assert left_out == "BPR is left out: there is no file."
-    with pytest.raises(UserError, match=r"^there is no file$"):
-        compared.of_each(compared.rows[:1], compute)
-
-
 def test_mean_over_seeds():
     one = [{"epoch": 0, "losses": {"a": 1.0}, "valid": {"ndcg": 0.25}, "rank": [1.0, 2.0]}, {"epoch": 1}]
     two = [{"epoch": 0, "losses": {"a": 3.0, "b": 1.0}, "valid": {"ndcg": None}, "rank": [3.0, 6.0]}]

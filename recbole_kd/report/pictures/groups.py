@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from recbole_kd.evaluation import per_user_metrics
+from recbole_kd.report.each import of_rows
 from recbole_kd.report.groups import counts, quartiles
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
@@ -56,7 +57,7 @@ def draw(compared: Compared) -> Drawn:
     from matplotlib.figure import Figure
 
     rows = compared.distinct()
-    found, left_out = compared.of_each(rows, lambda row: by_group(compared, row))
+    found, left_out = of_rows(rows, lambda row: by_group(compared, row))
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     panels = figure.subplots(1, 2)
     first = next(iter(found.values()))

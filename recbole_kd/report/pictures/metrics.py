@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from recbole_kd.errors import UserError
 from recbole_kd.report.curves import draw_metric
+from recbole_kd.report.each import of_rows
 from recbole_kd.report.pictures.averaged import averaged
 from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.pictures.legend import legend_below
@@ -20,7 +21,7 @@ def draw(compared: Compared) -> Drawn:
     from matplotlib.ticker import MaxNLocator
 
     rows = compared.distinct()
-    found, left_out = compared.of_each(rows, lambda row: averaged(list(compared.histories(row).values())))
+    found, left_out = of_rows(rows, lambda row: averaged(list(compared.histories(row).values())))
     there = dict.fromkeys(name for history in found.values() for entry in history for name in entry.get("valid", {}))
     names = list(dict.fromkeys(name.partition("@")[0] for name in there))
     cutoffs = sorted({int(name.partition("@")[2] or 0) for name in there})

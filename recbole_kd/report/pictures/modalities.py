@@ -10,6 +10,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.evaluation import per_user_metrics
 from recbole_kd.registry import find_model
 from recbole_kd.report.colours import AMBER, BLUE, SKY
+from recbole_kd.report.each import of_rows
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.pictures.legend import legend_below
@@ -63,7 +64,7 @@ def draw(compared: Compared) -> Drawn:
     rows = [row for row in compared.distinct() if hasattr(find_model(row.model), "embeddings_of")]
     if not rows:
         raise UserError("it needs a model whose views can rank alone, such as --models=MTS4MM")
-    found, left_out = compared.of_each(rows, lambda row: contributions(compared, row))
+    found, left_out = of_rows(rows, lambda row: contributions(compared, row))
     figure, axes = panels(len(found), min(len(found), 2), (5.6, 3.8), sharey=True)
     for axis, (label, numbers) in zip(axes, found.items(), strict=True):
         places = np.arange(len(numbers["views"]))

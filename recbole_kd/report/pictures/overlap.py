@@ -8,6 +8,7 @@ import numpy as np
 
 from recbole_kd.errors import UserError
 from recbole_kd.report.agreement import CUTOFFS, agreement, pair_names
+from recbole_kd.report.each import of_each
 from recbole_kd.report.pictures.averaged import averaged
 from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.pictures.legend import columns
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from recbole_kd.compare.rows import Row
-    from recbole_kd.report.compared import Compared
+    from recbole_kd.report.compared import Compared, Pair
 
 _WIDTH = 5.6  # inches of a panel
 _BY_EPOCH = {"overlap": "-", "closure": ":"}
@@ -27,17 +28,14 @@ def draw(compared: Compared) -> Drawn:
     from matplotlib.figure import Figure
 
     pairs = pair_names(compared)
-    final, reasons = {}, []
-    for name, pair in pairs.items():
-        try:
-            alone = None if pair.alone is None else agreement(compared, pair, alone=True)["overlap"]
-            final[name] = agreement(compared, pair, alone=False)["overlap"], alone
-        except UserError as error:
-            reasons.append(f"{name} is left out: {error}.")
     students = {pair.student.label: pair.student for pair in pairs.values()}
     measured = {label: points for label, row in students.items() if (points := _by_epoch(compared, row))}
-    if not final and not measured:
-        raise UserError(reasons[0].partition(": ")[2].removesuffix("."))
+    try:
+        final, left_out = of_each(pairs, lambda pair: _final(compared, pair))
+    except UserError as error:
+        if not measured:
+            raise
+        final, left_out = {}, f"There is no overlap of the end: {error}."
     figure = Figure(figsize=(_WIDTH * (bool(final) + bool(measured)), 4.2), layout="constrained")
     axes = list(figure.subplots(1, bool(final) + bool(measured), squeeze=False)[0])
     if measured:
@@ -46,7 +44,13 @@ def draw(compared: Compared) -> Drawn:
         _draw_final(axes.pop(0), compared, pairs, final)
     of_lines, of_bars = compared.seeds(by_epoch=True), f"Seed {compared.seed}."
     about = [of_lines] * bool(measured) + [of_bars if not measured else f"In the end: {of_bars.lower()}"] * bool(final)
-    return Drawn(figure, " ".join([*(about if of_lines != of_bars else [of_bars]), *reasons]))
+    return Drawn(figure, " ".join([*(about if of_lines != of_bars else [of_bars]), left_out]))
+
+
+def _final(compared: Compared, pair: Pair) -> tuple[Any, Any]:
+    """Overlaps of the distilled student and, or None, of the same student alone."""
+    alone = None if pair.alone is None else agreement(compared, pair, alone=True)["overlap"]
+    return agreement(compared, pair, alone=False)["overlap"], alone
 
 
 def _by_epoch(compared: Compared, row: Row) -> dict[str, list[tuple[int, float]]]:

@@ -6,31 +6,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recbole_kd.errors import UserError
 from recbole_kd.report.agreement import agreement, pair_names
 from recbole_kd.report.colours import BLUE, GREY
+from recbole_kd.report.each import of_each
+from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.pictures.panels import panels
 
 if TYPE_CHECKING:
-    from recbole_kd.report.compared import Compared
+    from recbole_kd.report.compared import Compared, Pair
 
 
 def draw(compared: Compared) -> Drawn:
     """One panel a pair: the distilled student and the same student alone."""
     from matplotlib.ticker import StrMethodFormatter
 
-    found, reasons = {}, []
-    for name, pair in pair_names(compared).items():
-        try:
-            lines = {"distilled student": agreement(compared, pair, alone=False)}
-            if pair.alone is not None:
-                lines["student alone"] = agreement(compared, pair, alone=True)
-            found[name] = lines
-        except UserError as error:
-            reasons.append(f"{name} is left out: {error}.")
-    if not found:
-        raise UserError(reasons[0].partition(": ")[2].removesuffix("."))
+    found, left_out = of_each(pair_names(compared), lambda pair: _lines(compared, pair))
     figure, axes = panels(len(found), min(len(found), 3), (4.6, 3.9), (0.6, 0.0), sharey=True)
     for axis, (name, lines) in zip(axes, found.items(), strict=True):
         for (label, numbers), colour, marker in zip(lines.items(), (BLUE, GREY), ("o", "s"), strict=False):
@@ -43,7 +34,14 @@ def draw(compared: Compared) -> Drawn:
         axis.grid(alpha=0.3)
         axis.legend(fontsize="small")
     users = next(iter(next(iter(found.values())).values()))["users"]
-    return Drawn(figure, f"Seed {compared.seed}, mean over {int(users):,} users. {' '.join(reasons)}")
+    return Drawn(figure, f"Seed {compared.seed}, mean over {int(users):,} users. {left_out}")
+
+
+def _lines(compared: Compared, pair: Pair) -> dict[str, Numbers]:
+    lines = {"distilled student": agreement(compared, pair, alone=False)}
+    if pair.alone is not None:
+        lines["student alone"] = agreement(compared, pair, alone=True)
+    return lines
 
 
 PICTURE = Picture(

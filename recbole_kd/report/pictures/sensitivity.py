@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_kd.errors import UserError
+from recbole_kd.report.each import of_each
 from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.pictures.panels import panels
 
@@ -78,23 +79,14 @@ def _edges(values: pd.Series) -> np.ndarray:
 
 def draw(compared: Compared) -> Drawn:
     """One heat map for each row that was tuned."""
-    found, reasons = {}, []
-    for label, path in compared.studies.items():
-        try:
-            found[label] = sensitivity(path)
-        except UserError as error:
-            reasons.append(f"{label} is left out: {error}.")
-    if not found:
-        raise UserError(
-            reasons[0].partition(": ")[2].removesuffix(".")
-            if reasons
-            else "it needs the trials of recbole-kd tune for one of the models, in --tune_dir"
-        )
+    if not compared.studies:
+        raise UserError("it needs the trials of recbole-kd tune for one of the models, in --tune_dir")
+    found, left_out = of_each(compared.studies, sensitivity)
     figure, axes = panels(len(found), min(len(found), 2), (6.2, 4.6))
     for axis, (label, one) in zip(axes, found.items(), strict=True):
         _draw_one(axis, one)
         axis.set_title(f"{label}, {one.trials} trials", fontsize="medium", parse_math=False)
-    return Drawn(figure, f"Each field: the best of its trials, of the search's own seed. {' '.join(reasons)}")
+    return Drawn(figure, f"Each field: the best of its trials, of the search's own seed. {left_out}")
 
 
 def _draw_one(axis: Axes, one: Sensitivity) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from recbole_kd.errors import UserError
 from recbole_kd.report.colours import BLACK, BLUE, ORANGE, SKY
+from recbole_kd.report.each import of_rows
 from recbole_kd.report.groups import Groups, counts, quartiles
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
@@ -90,7 +91,7 @@ def draw(compared: Compared) -> Drawn:
         raise UserError(reasons[0])
     maps = {f"{name.removeprefix('feature ')} features": data[name] for name in data if name.startswith("feature ")}
     chosen, rest = rows[: _MOST_PANELS - len(maps)], rows[_MOST_PANELS - len(maps) :]
-    found, left_out = compared.of_each(chosen, lambda row: _items(compared, row)["map"])
+    found, left_out = of_rows(chosen, lambda row: _items(compared, row)["map"])
     if rest:
         left_out += f" There is no room for {', '.join(row.label for row in rest)}."
     groups = quartiles(data["popularity"])

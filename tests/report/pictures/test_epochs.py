@@ -94,4 +94,4 @@ def test_overlap_by_epoch_needs_no_checkpoint(compared):
         f"{PAIR}: closure": near([(1, 0.1), (2, 0.3)]),
     }
     assert axis.get_xlabel() == "epoch"
-    assert f"{PAIR} is left out: there is no checkpoint at" in drawn.about
+    assert "There is no overlap of the end: there is no checkpoint at" in drawn.about
