@@ -44,7 +44,7 @@ def draw(compared: Compared) -> Drawn:
         _draw_final(axes.pop(0), compared, pairs, final)
     of_lines, of_bars = compared.seeds(by_epoch=True), f"Seed {compared.seed}."
     about = [of_lines] * bool(measured) + [of_bars if not measured else f"In the end: {of_bars.lower()}"] * bool(final)
-    return Drawn(figure, " ".join([*(about if of_lines != of_bars else [of_bars]), left_out]))
+    return Drawn(figure, " ".join([*(about if of_lines != of_bars else [of_bars]), left_out]).strip())
 
 
 def _final(compared: Compared, pair: Pair) -> tuple[Any, Any]:
