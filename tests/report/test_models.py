@@ -16,6 +16,7 @@ from recbole_kd.report.compared import Compared
 from recbole_kd.report.numbers import Kept
 from recbole_kd.report.pictures import groups, modalities, tsne
 from recbole_kd.report.rankings import held_out, ranking
+from recbole_kd.trained import open_trained
 from tests.compare.conftest import OF_PAIR, PAIR, compare
 
 OUT = Path("compare/board")
@@ -29,6 +30,19 @@ def board(quick) -> Compared:
         for stage in run["rows"]:
             rows.append(Row(stage["label"], stage["role"], {2020: stage}, {}, run["label"]))
     return Compared(rows, "ndcg@3", Kept(OUT / "pictures" / "numbers"))
+
+
+def test_a_ranking_that_masks_training_items_alone(quick):
+    assert compare("--models=BPR", "--eval_mask=train") == 0
+    (stage,) = json.loads((OUT / "runs.jsonl").read_text())["rows"]
+    trained = open_trained(stage["checkpoint"], {"show_progress": False})
+    found = per_user_metrics(ranking(trained, trained.scorer, "test", 5).hits, 5)
+    assert {name: float(values.mean()) for name, values in found.items()} == {
+        name: pytest.approx(stage["test"][name], abs=6e-5) for name in found
+    }
+    trained.config["eval_mask"] = "recbole"
+    masked = per_user_metrics(ranking(trained, trained.scorer, "test", 5).hits, 5)
+    assert masked["ndcg@5"].mean() > found["ndcg@5"].mean()
 
 
 def test_numbers_of_models(board, monkeypatch):
