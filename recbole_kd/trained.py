@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,21 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
             "the data are not those it was trained on, or a setting is not; give the right --data_path or setting"
         )
     return Trained(path, config, train, scorer_of(model), identity, isinstance(recorded, dict), tuple(held_out))
+
+
+def open_quietly(checkpoint: str, data_path: str | None) -> Trained:
+    """:func:`open_trained` without progress and what RecBole's models print.
+
+    Args:
+        checkpoint: the file.
+        data_path: of the data set's folder; None is where the checkpoint says.
+
+    Raises:
+        UserError: as there.
+    """
+    given = {"data_path": data_path} if data_path else {}
+    with redirect_stdout(io.StringIO()):
+        return open_trained(checkpoint, {"show_progress": False, **given})
 
 
 def _config(path: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> KDConfig:

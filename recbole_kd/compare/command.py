@@ -132,7 +132,7 @@ class Comparison:
             raise UserError(f"no run ended well, the first because: {failed[0]['reason']}")
         left = unmeasured(rows)
         with self._bar(len(left), 0, "Latency", "model") as bar:
-            measure(left, bar)
+            measure(left, self._runs[0].data_path, bar)
         records.write()
         tests = paired_tests(rows, self.reference, self.metric)
         table = Table(self._title(), rows, tests, self._notes(tests, failed), self._facts(rows, failed))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
-from contextlib import redirect_stdout
 from logging import getLogger
 from typing import Any
 
@@ -12,7 +10,7 @@ from tqdm import tqdm
 
 from recbole_kd.compare.rows import BATCHES, Row
 from recbole_kd.evaluation import user_milliseconds
-from recbole_kd.trained import open_trained
+from recbole_kd.trained import open_quietly
 
 
 def unmeasured(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -21,12 +19,13 @@ def unmeasured(rows: Iterable[Row]) -> list[dict[str, Any]]:
     return [next(iter(row.stages.values())) for row in left if any(row.checkpoints)]
 
 
-def measure(stages: Iterable[dict[str, Any]], bar: tqdm) -> None:
+def measure(stages: Iterable[dict[str, Any]], data_path: str | None, bar: tqdm) -> None:
     """Write ``latency`` into stages: milliseconds a user by the number of users at a time, ``"1"`` and ``"1024"``.
 
     Args:
         stages: of ``runs.jsonl``; those of one checkpoint share the figures. A model that cannot be read or timed
             leaves None, with a warning.
+        data_path: of the data set's folder, if not where the checkpoints say.
         bar: goes on by one a stage.
     """
     known: dict[str, dict[str, float] | None] = {}
@@ -34,16 +33,15 @@ def measure(stages: Iterable[dict[str, Any]], bar: tqdm) -> None:
         path = stage["checkpoint"]
         bar.set_postfix_str(stage["label"])
         if path not in known:
-            known[path] = _of_checkpoint(path)
+            known[path] = _of_checkpoint(path, data_path)
         stage["latency"] = known[path]
         bar.update()
 
 
-def _of_checkpoint(path: str) -> dict[str, float] | None:
+def _of_checkpoint(path: str, data_path: str | None) -> dict[str, float] | None:
     try:
-        with redirect_stdout(io.StringIO()):  # RecBole's models print now and then
-            scorer = open_trained(path).scorer
-            return {str(batch): user_milliseconds(scorer, batch) for batch in BATCHES}
+        scorer = open_quietly(path, data_path).scorer
+        return {str(batch): user_milliseconds(scorer, batch) for batch in BATCHES}
     except Exception as error:  # no table is lost for want of one figure
         said = " ".join(str(error).split()) or type(error).__name__
         getLogger().warning(f"the latency of {path} is not measured: {said}")

@@ -48,6 +48,11 @@ class Run:
         """Of its files."""
         return f"{slug(self.label)}-{self.seed}-{self.digest}"
 
+    @property
+    def data_path(self) -> str | None:
+        """Of the data set's folder, if the command gives it."""
+        return next((word.partition("=")[2] for word in self.words if word.startswith("--data_path=")), None)
+
     def identity(self) -> dict[str, Any]:
         """How a line of ``runs.jsonl`` begins."""
         keys = ("digest", "label", "model", "dataset", "seed")

@@ -32,13 +32,12 @@ def write_report(out: Path, table: Table, metric: str, runs: Sequence[Run], tune
     studies = {run.label: tune_dir / f"{run.dataset}-{pair_name(run.config)}" / "trials.csv" for run in runs}
     if metric not in next(iter(table.rows[0].stages.values()))["test"]:
         metric = runs[0].config["valid_metric"].lower()
-    given = [word.partition("=")[2] for word in runs[0].words if word.startswith("--data_path=")]
     compared = Compared(
         rows=table.rows,
         metric=metric,
         kept=Kept(out / "pictures" / "numbers"),
         studies={label: path for label, path in studies.items() if path.exists()},
-        data_path=given[-1] if given else None,
+        data_path=runs[0].data_path,
     )
     write_page(out / "report.html", table.page(), compared, bar)
     return out / "report.html"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +14,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.report.colours import style
 from recbole_kd.report.curves import History
 from recbole_kd.report.numbers import Kept, Numbers
-from recbole_kd.trained import Trained, open_trained
+from recbole_kd.trained import Trained, open_quietly
 
 if TYPE_CHECKING:
     from recbole_kd.compare.rows import Row
@@ -128,9 +126,7 @@ class Compared:
         if path not in self._open:
             while len(self._open) >= _MODELS_AT_ONCE:
                 self._open.popitem(last=False)
-            with redirect_stdout(io.StringIO()):  # RecBole's models print now and then
-                given = {"data_path": self.data_path} if self.data_path else {}
-                self._open[path] = open_trained(path, {"show_progress": False, **given})
+            self._open[path] = open_quietly(path, self.data_path)
         self._open.move_to_end(path)
         return self._open[path]
 

@@ -190,7 +190,7 @@ class TestFailures:
 
     def test_a_checkpoint_that_is_gone(self, quick, monkeypatch):
         with monkeypatch.context() as patch:
-            patch.setattr(latency, "_of_checkpoint", lambda path: None)
+            patch.setattr(latency, "_of_checkpoint", lambda path, data_path: None)
             assert compare("--models=BPR") == 0
         Path(runs()[0]["rows"][0]["checkpoint"]).unlink()
         assert compare("--models=BPR") == 0

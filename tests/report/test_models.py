@@ -151,7 +151,7 @@ def kept(board, monkeypatch):
     Path("dataset").rename("moved")
     again = Compared(board.rows, "ndcg@3", board.kept)
     with monkeypatch.context() as patch:
-        patch.setattr("recbole_kd.report.compared.open_trained", None)
+        patch.setattr("recbole_kd.report.compared.open_quietly", None)
         for picture in (groups.PICTURE, modalities.PICTURE):
             picture.draw(again)
     fresh = Compared(board.rows, "ndcg@3", Kept(Path("nothing")))
