@@ -16,7 +16,7 @@ from recbole_kd.compare.latency import measure, unmeasured
 from recbole_kd.compare.output import Table
 from recbole_kd.compare.plan import Run, plan, split_labels
 from recbole_kd.compare.records import Record, Records
-from recbole_kd.compare.rows import Row, make_rows
+from recbole_kd.compare.rows import Row, gap_closed, make_rows
 from recbole_kd.compare.significance import Test, paired_tests
 from recbole_kd.config import literal, parse_arguments
 from recbole_kd.errors import UserError, did_you_mean
@@ -135,7 +135,7 @@ class Comparison:
             measure(left, self._runs[0].data_path, bar)
         records.write()
         tests = paired_tests(rows, self.reference, self.metric)
-        table = Table(self._title(), rows, tests, self._notes(tests, failed), self._facts(rows, failed))
+        table = Table(self._title(), rows, tests, self._notes(rows, tests, failed), self._facts(rows, failed))
         paths = table.write(self._out)
         print(f"\n{table.title}\n{table.shown()}\n")
         for note in table.notes:
@@ -177,7 +177,7 @@ class Comparison:
         count = len(self._options.labels)
         return f"{count} model{'s' * (count > 1)} on {self._runs[0].dataset}, {said}, test ranking masks {mask}"
 
-    def _notes(self, tests: dict[str, Test], failed: Sequence[Record]) -> list[str]:
+    def _notes(self, rows: Sequence[Row], tests: dict[str, Test], failed: Sequence[Record]) -> list[str]:
         notes, threads = [], torch.get_num_threads()
         if len({run.seed for run in self._runs}) > 1:
             notes.append("Metrics: mean ± standard deviation over seeds.")
@@ -188,6 +188,8 @@ class Comparison:
                 f"p: {self.metric} of each of {said} users, averaged over seeds, against {self.reference}; paired, "
                 "two-sided, Holm-corrected for all rows."
             )
+        if any(gap_closed(rows, row, self.metric) is not None for row in rows):
+            notes.append(f"Gap closed: of the way from the student alone to its best teacher, by mean {self.metric}.")
         notes.append(
             "Peak: memory of the process while it trained and evaluated, or of CUDA's tensors. ms/user: top-50 lists "
             "of a loaded model for 1 and for 1024 users at a time, one model after another, with "

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from recbole_kd.compare.rows import Row, spread
+from recbole_kd.compare.rows import Row, gap_closed, spread
 from recbole_kd.compare.significance import Test
 from recbole_kd.files import replacing, write_json
 from recbole_kd.report.table import shown_metrics
@@ -59,6 +59,7 @@ class Table:
                 values = pd.Series(row.metric(name))
                 line |= {name: values.mean(), f"{name}_sd": values.std()}
             line |= {key: self.tests.get(row.label, {}).get(key) for key in _TESTS}
+            line["gap_closed"] = self._gap_closed(row)
             lines.append(line | row.costs())
         frame = pd.DataFrame(lines)
         whole = [name for name in _WHOLE if name in frame]
@@ -95,7 +96,9 @@ class Table:
     def cells(self) -> tuple[list[str], list[list[Cell]]]:
         """Headings, and what stands below them: the label, the model, metrics, p values and costs."""
         metrics = shown_metrics(next(iter(self.rows[0].stages.values()))["test"])
-        header = ["", "model", *metrics, "p (t)", "p (Wilcoxon)", *(heading for heading, _ in _COSTS.values())]
+        closed = {row.label: share for row in self.rows if (share := self._gap_closed(row)) is not None}
+        header = ["", "model", *metrics, *["gap closed"] * bool(closed), "p (t)", "p (Wilcoxon)"]
+        header += [heading for heading, _ in _COSTS.values()]
         best = {
             name: max((row.metric(name).mean() for row in self.rows if len(row.metric(name))), default=None)
             for name in metrics
@@ -108,10 +111,17 @@ class Table:
                 values = row.metric(name)
                 mean = float(values.mean()) if len(values) else None
                 line.append(Cell(spread(values), mean, best=mean is not None and mean == best[name]))
+            if closed:
+                share = closed.get(row.label)
+                line.append(Cell(_written(share, "{:.0%}".format), share))
             line += [Cell(_p(test.get(key)), test.get(key)) for key in ("t_p_holm", "wilcoxon_p_holm")]
             line += [Cell(_written(costs[key], write), costs[key]) for key, (_, write) in _COSTS.items()]
             lines.append(line)
         return header, lines
+
+    def _gap_closed(self, row: Row) -> float | None:
+        metric = self.facts.get("test_metric")
+        return gap_closed(self.rows, row, metric) if metric else None
 
     def page(self) -> Text:
         """What the report says besides its pictures."""

@@ -84,6 +84,24 @@ def make_rows(runs: Sequence[Run], records: Mapping[str, Record], folder: Path) 
     return list(rows.values())
 
 
+def gap_closed(rows: Sequence[Row], student: Row, metric: str) -> float | None:
+    """The share of the way from a student alone to its best teacher that distillation has gone.
+
+    Args:
+        rows: those of the student's run among them.
+        student: what is asked of.
+        metric: a test metric, by its mean over seeds.
+
+    Returns:
+        None where there is no such way: another kind of row, no student alone, or no teacher that is better than it.
+    """
+    means = {row.role: row.metric(metric).mean() for row in rows if row.run == student.run and len(row.metric(metric))}
+    best = max((mean for role, mean in means.items() if role.startswith("teacher")), default=-np.inf)
+    if student.role != "student" or not {"student", "baseline"} <= set(means) or best <= means["baseline"]:
+        return None
+    return float((means["student"] - means["baseline"]) / (best - means["baseline"]))
+
+
 def _of(values: Sequence[float | None], choose: Any) -> float | None:
     known = [value for value in values if value is not None]
     return float(choose(known)) if known else None

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from recbole_kd.compare.output import Table
-from recbole_kd.compare.rows import Row, spread
+from recbole_kd.compare.rows import Row, gap_closed, spread
 
 
 def stage(ndcg: float, **values) -> dict:
@@ -42,6 +42,36 @@ def test_spread():
     assert spread([0.1, 0.2, 0.3]) == "0.2000 ± 0.1000"
     assert spread([0.12345]) == "0.1235"
     assert spread([]) == "–"
+
+
+class TestGapClosed:
+    def rows(self, **means: float) -> list[Row]:
+        return [
+            Row(role, role, {1: stage(mean - 0.05), 2: stage(mean + 0.05)}, run="r") for role, mean in means.items()
+        ]
+
+    def test_by_hand(self):
+        other = Row("x", "teacher", {1: stage(9.0)}, run="another run")
+        rows = [*self.rows(teacher=0.2, teacher2=0.3, baseline=0.1, student=0.25), other]
+        shares = [gap_closed(rows, row, "ndcg@20") for row in rows]
+        assert shares == [None, None, None, pytest.approx(0.75), None]
+
+    @pytest.mark.parametrize(
+        "means",
+        [{"student": 0.2}, {"student": 0.2, "baseline": 0.1}, {"student": 0.2, "baseline": 0.3, "teacher": 0.3}],
+        ids=["no other", "no teacher", "no better teacher"],
+    )
+    def test_no_gap(self, means):
+        rows = self.rows(**means)
+        assert gap_closed(rows, rows[0], "ndcg@20") is None
+
+    def test_a_column_where_there_is_one(self):
+        rows = self.rows(teacher=0.3, baseline=0.1, student=0.25)
+        table = Table("", rows, {}, facts={"test_metric": "ndcg@20"})
+        header, lines = table.cells()
+        assert [line[header.index("gap closed")].text for line in lines] == ["–", "–", "75%"]
+        assert table.frame()["gap_closed"].tolist()[2] == pytest.approx(0.75)
+        assert "gap closed" not in Table("", rows[:1], {}, facts={"test_metric": "ndcg@20"}).cells()[0]
 
 
 def test_csv_has_all_figures_unrounded(table):
