@@ -47,7 +47,7 @@ class Options(Settings):
     @property
     def labels(self) -> list[str]:
         """What is compared."""
-        found = split_labels(self.models) if isinstance(self.models, str) else self.models
+        found = split_labels(self.models if isinstance(self.models, str) else ",".join(self.models))
         if not found:
             raise UserError("--models names no model; add --models=BPR,LightGCN")
         return found

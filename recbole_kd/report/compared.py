@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from torch import Tensor
+
 from recbole_kd import __version__
 from recbole_kd.errors import UserError
+from recbole_kd.evaluation import per_user_metrics
 from recbole_kd.report.colours import style
 from recbole_kd.report.curves import History
 from recbole_kd.report.numbers import Kept, Numbers
@@ -60,6 +63,11 @@ class Compared:
     def cutoff(self) -> int:
         """Of the metric."""
         return int(self.metric.partition("@")[2])
+
+    def of_users(self, hits: Tensor) -> Tensor:
+        """The metric of each user, (n,), from ``hits`` (n, k + 1) of a ranking that is no longer than its cutoff."""
+        k = hits.shape[1] - 1
+        return per_user_metrics(hits, k)[f"{self.metric.partition('@')[0]}@{k}"]
 
     def seeds(self, by_epoch: bool = False) -> str:
         """All of them, as a caption says it; ``by_epoch`` of lines."""

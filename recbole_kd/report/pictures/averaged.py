@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from recbole_kd.report.curves import History
+
+if TYPE_CHECKING:
+    from recbole_kd.compare.rows import Row
+    from recbole_kd.report.compared import Compared
+
+
+def mean_history(compared: Compared, row: Row) -> list[dict[str, Any]]:
+    """:func:`averaged` of a row's epochs; raises as :meth:`Compared.histories` does."""
+    return averaged(list(compared.histories(row).values()))
 
 
 def averaged(histories: Sequence[History]) -> list[dict[str, Any]]:

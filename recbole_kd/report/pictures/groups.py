@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from recbole_kd.evaluation import per_user_metrics
 from recbole_kd.report.each import of_rows
 from recbole_kd.report.groups import counts, quartiles
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
-from recbole_kd.report.pictures.legend import legend_below
+from recbole_kd.report.pictures.legend import legend_of
 from recbole_kd.report.rankings import held_out, ranking
 
 if TYPE_CHECKING:
@@ -31,8 +30,7 @@ def by_group(compared: Compared, row: Row) -> Numbers:
     def compute() -> Numbers:
         trained = compared.trained(row)
         found = ranking(trained, trained.scorer, "test", compared.cutoff)
-        k = found.items.shape[1]
-        values = per_user_metrics(found.hits, k)[f"{compared.metric.partition('@')[0]}@{k}"].double().numpy()
+        values = compared.of_users(found.hits).double().numpy()
         users = quartiles(counts(trained.train, "user")[found.users.numpy()])
         popularity = quartiles(counts(trained.train, "item")[1:])
         wanted = popularity.of[held_out(trained, "test").rows(found.users)[1].numpy() - 1]
@@ -77,8 +75,7 @@ def draw(compared: Compared) -> Drawn:
         axis.margins(x=0.1)
     panels[0].set(ylabel=f"test {compared.metric}", title="users by activity, in quartiles")
     panels[1].set(ylabel=f"test recall@{compared.cutoff} of the items", title="items by popularity, in quartiles")
-    handles, labels = panels[0].get_legend_handles_labels()
-    legend_below(figure, dict(zip(labels, handles, strict=True)))
+    legend_of(figure, panels[0])
     return Drawn(figure, f"Seed {compared.seed}. {left_out}")
 
 

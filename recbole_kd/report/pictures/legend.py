@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _POINTS_A_LETTER = 6.2  # of the usual 10 points
@@ -28,3 +29,9 @@ def legend_below(figure: Figure, entries: Mapping[str, Any]) -> None:
     """
     ncols = columns(entries, figure.get_figwidth())
     figure.legend(entries.values(), entries, loc="outside lower center", ncols=ncols, frameon=False)
+
+
+def legend_of(figure: Figure, axis: Axes) -> None:
+    """:func:`legend_below` of what one panel shows, where all panels show the same."""
+    handles, labels = axis.get_legend_handles_labels()
+    legend_below(figure, dict(zip(labels, handles, strict=True)))

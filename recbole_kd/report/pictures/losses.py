@@ -10,7 +10,7 @@ from recbole_kd.errors import UserError
 from recbole_kd.report.colours import BLUE
 from recbole_kd.report.curves import draw_losses, draw_metric
 from recbole_kd.report.each import of_rows
-from recbole_kd.report.pictures.averaged import averaged
+from recbole_kd.report.pictures.averaged import mean_history
 from recbole_kd.report.pictures.base import Drawn, Picture
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def draw(compared: Compared) -> Drawn:
     from matplotlib.ticker import MaxNLocator
 
     rows = compared.distinct()
-    found, left_out = of_rows(rows, lambda row: averaged(list(compared.histories(row).values())))
+    found, left_out = of_rows(rows, lambda row: mean_history(compared, row))
     # a model that only counts, such as Pop, has a loss of zero
     trained = {label: history for label, history in found.items() if any(any(e["losses"].values()) for e in history)}
     if not trained:

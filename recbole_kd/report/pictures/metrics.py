@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from recbole_kd.errors import UserError
 from recbole_kd.report.curves import draw_metric
 from recbole_kd.report.each import of_rows
-from recbole_kd.report.pictures.averaged import averaged
+from recbole_kd.report.pictures.averaged import mean_history
 from recbole_kd.report.pictures.base import Drawn, Picture
-from recbole_kd.report.pictures.legend import legend_below
+from recbole_kd.report.pictures.legend import legend_of
 
 if TYPE_CHECKING:
     from recbole_kd.report.compared import Compared
@@ -21,7 +21,7 @@ def draw(compared: Compared) -> Drawn:
     from matplotlib.ticker import MaxNLocator
 
     rows = compared.distinct()
-    found, left_out = of_rows(rows, lambda row: averaged(list(compared.histories(row).values())))
+    found, left_out = of_rows(rows, lambda row: mean_history(compared, row))
     there = dict.fromkeys(name for history in found.values() for entry in history for name in entry.get("valid", {}))
     names = list(dict.fromkeys(name.partition("@")[0] for name in there))
     cutoffs = sorted({int(name.partition("@")[2] or 0) for name in there})
@@ -49,8 +49,7 @@ def draw(compared: Compared) -> Drawn:
         elif place + columns >= len(wanted):  # nothing below it
             axis.set_xlabel("epoch")
             axis.tick_params(labelbottom=True)
-    handles, labels = panels[0].get_legend_handles_labels()
-    legend_below(figure, dict(zip(labels, handles, strict=True)))
+    legend_of(figure, panels[0])
     return Drawn(figure, f"{compared.seeds(by_epoch=True)} {left_out}")
 
 

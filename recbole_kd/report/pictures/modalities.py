@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recbole_kd.errors import UserError
-from recbole_kd.evaluation import per_user_metrics
 from recbole_kd.registry import find_model
 from recbole_kd.report.colours import AMBER, BLUE, SKY
 from recbole_kd.report.each import of_rows
 from recbole_kd.report.numbers import Numbers
 from recbole_kd.report.pictures.base import Drawn, Picture
-from recbole_kd.report.pictures.legend import legend_below
+from recbole_kd.report.pictures.legend import legend_of
 from recbole_kd.report.pictures.panels import panels
 from recbole_kd.report.rankings import ranking
 from recbole_kd.scorer import Scorer
@@ -41,8 +40,7 @@ def contributions(compared: Compared, row: Row) -> Numbers:
             if not views:
                 return float("nan")
             scorer = Scorer(model, lambda: model.embeddings_of(views))
-            hits = ranking(trained, scorer, "test", compared.cutoff).hits
-            return float(per_user_metrics(hits, hits.shape[1] - 1)[_name(compared, hits.shape[1] - 1)].mean())
+            return float(compared.of_users(ranking(trained, scorer, "test", compared.cutoff).hits).mean())
 
         whole = metric(names)
         return {
@@ -53,10 +51,6 @@ def contributions(compared: Compared, row: Row) -> Numbers:
         }
 
     return compared.numbers("modalities", [row], compute, compared.metric)
-
-
-def _name(compared: Compared, k: int) -> str:
-    return f"{compared.metric.partition('@')[0]}@{k}"
 
 
 def draw(compared: Compared) -> Drawn:
@@ -80,8 +74,7 @@ def draw(compared: Compared) -> Drawn:
         axis.set(xlabel="view", ylabel=f"test {compared.metric}")
         axis.set_title(f"{label}: all views {whole:.4f}", fontsize="medium", parse_math=False)
         axis.margins(y=0.12)
-    handles, labels = axes[0].get_legend_handles_labels()
-    legend_below(figure, dict(zip(labels, handles, strict=True)))
+    legend_of(figure, axes[0])
     return Drawn(figure, f"Seed {compared.seed}. {left_out}")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from recbole_kd.errors import UserError
 from recbole_kd.report.agreement import CUTOFFS, agreement, pair_names
 from recbole_kd.report.each import of_each
-from recbole_kd.report.pictures.averaged import averaged
+from recbole_kd.report.pictures.averaged import mean_history
 from recbole_kd.report.pictures.base import Drawn, Picture
 from recbole_kd.report.pictures.legend import columns
 
@@ -56,7 +56,7 @@ def _final(compared: Compared, pair: Pair) -> tuple[Any, Any]:
 def _by_epoch(compared: Compared, row: Row) -> dict[str, list[tuple[int, float]]]:
     """Epoch (1 being the first) and share, by what is measured; nothing where it is not."""
     try:
-        history = averaged(list(compared.histories(row).values()))
+        history = mean_history(compared, row)
     except UserError:
         return {}
     found = {
