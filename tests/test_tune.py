@@ -118,18 +118,31 @@ class TestRanges:
         assert not read_range("k", ["choice", 1, "a"]).holds(True)
 
     def test_the_users_lie_over_the_models(self):
-        own = read_ranges("BPR", False, None)
-        merged = read_ranges("BPR", False, {"learning_rate": ["log", 1, 2], "weight_decay": None, "x": ["int", 1, 2]})
+        own = read_ranges("BPR", None, None)
+        merged = read_ranges("BPR", None, {"learning_rate": ["log", 1, 2], "weight_decay": None, "x": ["int", 1, 2]})
         assert list(own) == ["learning_rate", "weight_decay", "train_batch_size"]
         assert list(merged) == ["learning_rate", "train_batch_size", "x"]
         assert merged["learning_rate"].values == (1, 2)
         assert merged["train_batch_size"] == own["train_batch_size"]
         with pytest.raises(UserError, match="there is nothing to search"):
-            read_ranges("BPR", False, dict.fromkeys(own))
+            read_ranges("BPR", None, dict.fromkeys(own))
 
     def test_a_model_without_a_file(self):
-        assert list(read_ranges("NeuMF", False, None)) == ["learning_rate", "weight_decay"]
-        assert list(read_ranges("Another", True, None)) == ["student_learning_rate", "student_weight_decay"]
+        assert list(read_ranges("NeuMF", None, None)) == ["learning_rate", "weight_decay"]
+        assert list(read_ranges("Another", "NeuMF", None)) == ["student_learning_rate", "student_weight_decay"]
+
+    def test_the_student_of_a_method_has_its_own(self):
+        def of_student(method, student):
+            return [key for key in read_ranges(method, student, None) if key.startswith("student_")]
+
+        assert of_student("RCEKD", "BPR") == [f"student_{key}" for key in read_ranges("BPR", None, None)]
+        assert of_student("RCEKD", "LightGCN") == [f"student_{key}" for key in read_ranges("LightGCN", None, None)]
+        assert of_student("RCEKD", "NeuMF") == ["student_learning_rate", "student_weight_decay"]
+        assert of_student("MTS4MM", "MTS4MMStudent") == [
+            "student_learning_rate",
+            "student_reg_weight",
+            "student_n_layers",
+        ]
 
 
 class TestProperties:
@@ -140,8 +153,9 @@ class TestProperties:
         model = find_model(name)
         config = KDConfig(name, "board", config_dict={"tuned": False})
         configs = pipeline.stage_configs(config)
-        ranges = read_ranges(name, issubclass(model, DistillationMethod), None)
-        assert name == "NeuMF" or (properties.search_file(name).is_file() and 3 <= len(ranges) <= 6)
+        student = configs["student"].model if issubclass(model, DistillationMethod) else None
+        ranges = read_ranges(name, student, None)
+        assert name == "NeuMF" or (properties.search_file(name).is_file() and 3 <= len(ranges) <= 8)
         for key, span in ranges.items():
             default = default_of(key, config, configs)
             assert span.holds(default) or (key.endswith("weight_decay") and default == 0.0), (key, default)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 _FORMS = "write it as [log, LOW, HIGH], [uniform, LOW, HIGH], [int, LOW, HIGH] or [choice, A, B, ...]"
+_OF_STUDENT = "student_"
 _DIGITS = 4  # of a float that is tried: what is run is what a person reads
 
 
@@ -52,27 +54,35 @@ class Range:
         return [self.kind, *(map(json.loads, self.values) if self.kind == "choice" else self.values)]
 
 
-def read_ranges(model: str, method: bool, given: Mapping[str, Any] | None) -> dict[str, Range]:
+def read_ranges(model: str, student: str | None, given: Mapping[str, Any] | None) -> dict[str, Range]:
     """The ranges of a model with the user's over them; a user's null takes a key out.
 
     Args:
         model: whose file in ``properties/search/`` is read; without one, the ranges that any model has.
-        method: whether it is a distillation method.
+        student: of a distillation method; unless the method's file has ranges for it, its own are taken.
         given: the user's, by key.
 
     Raises:
         UserError: a range that is none, or nothing to search.
     """
-    file = properties.search_file(model)
-    if file.is_file():
-        own = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if student is None:
+        own = _of_model(model)
     else:
-        own = yaml.safe_load(properties.search_file("default").read_text(encoding="utf-8"))
-        own = {f"student_{key}": value for key, value in own.items()} if method else own
+        own = _in_file(properties.search_file(model))
+        if not any(key.startswith(_OF_STUDENT) for key in own):
+            own |= {f"{_OF_STUDENT}{key}": value for key, value in _of_model(student).items()}
     merged = {key: value for key, value in {**own, **(given or {})}.items() if value is not None}
     if not merged:
         raise UserError('there is nothing to search; give a range, as --search="{learning_rate: [log, 1e-4, 1e-2]}"')
     return {key: read_range(key, value) for key, value in merged.items()}
+
+
+def _of_model(name: str) -> dict[str, Any]:
+    return _in_file(properties.search_file(name)) or _in_file(properties.search_file("default"))
+
+
+def _in_file(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def read_range(key: str, given: Any) -> Range:

@@ -82,7 +82,8 @@ class Search:
         self._configs = configs = pipeline.stage_configs(config)
         given = config["search"] or {}
         held = {key: None for key in self._values if key not in given}
-        self.ranges = read_ranges(config.model, "model" not in configs, {**held, **given})
+        student = None if "model" in configs else configs["student"].model
+        self.ranges = read_ranges(config.model, student, {**held, **given})
         self._defaults = {key: default_of(key, config, configs) for key in self.ranges}
         of_teacher = [key for key in self.ranges if reaches_teacher(key, config, configs)]
         self._keeps_teachers = not of_teacher
