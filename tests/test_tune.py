@@ -155,7 +155,7 @@ class TestProperties:
         configs = pipeline.stage_configs(config)
         student = configs["student"].model if issubclass(model, DistillationMethod) else None
         ranges = read_ranges(name, student, None)
-        assert name == "NeuMF" or (properties.search_file(name).is_file() and 3 <= len(ranges) <= 8)
+        assert name == "NeuMF" or (properties.search_file(name).is_file() and 3 <= len(ranges) <= (8 if student else 6))
         for key, span in ranges.items():
             default = default_of(key, config, configs)
             assert span.holds(default) or (key.endswith("weight_decay") and default == 0.0), (key, default)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from recbole_kd import properties
-from recbole_kd.config import literal
+from recbole_kd.config import literal, stage_prefixes
 from recbole_kd.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
 _FORMS = "write it as [log, LOW, HIGH], [uniform, LOW, HIGH], [int, LOW, HIGH] or [choice, A, B, ...]"
-_OF_STUDENT = "student_"
 _DIGITS = 4  # of a float that is tried: what is run is what a person reads
 
 
@@ -65,16 +64,18 @@ def read_ranges(model: str, student: str | None, given: Mapping[str, Any] | None
     Raises:
         UserError: a range that is none, or nothing to search.
     """
-    if student is None:
-        own = _of_model(model)
-    else:
-        own = _in_file(properties.search_file(model))
-        if not any(key.startswith(_OF_STUDENT) for key in own):
-            own |= {f"{_OF_STUDENT}{key}": value for key, value in _of_model(student).items()}
+    own = _of_model(model) if student is None else _of_method(model, student)
     merged = {key: value for key, value in {**own, **(given or {})}.items() if value is not None}
     if not merged:
         raise UserError('there is nothing to search; give a range, as --search="{learning_rate: [log, 1e-4, 1e-2]}"')
     return {key: read_range(key, value) for key, value in merged.items()}
+
+
+def _of_method(name: str, student: str) -> dict[str, Any]:
+    own, (prefix,) = _in_file(properties.search_file(name)), stage_prefixes("student")
+    if any(key.startswith(prefix) for key in own):
+        return own
+    return own | {f"{prefix}{key}": value for key, value in _of_model(student).items()}
 
 
 def _of_model(name: str) -> dict[str, Any]:
