@@ -32,11 +32,15 @@ def search_file(model: str) -> Path:
     return FOLDER / "search" / f"{model}.yaml"
 
 
+def values_of(file: Path) -> dict[str, Any]:
+    """What a YAML file of ours or RecBole's says, nothing if it is missing or empty."""
+    return (yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None) or {}
+
+
 @cache
 def keys_of(file: Path) -> frozenset[str]:
     """The top-level keys of a YAML file, none if it is missing or empty."""
-    values: Any = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return frozenset(values or ())
+    return frozenset(values_of(file))
 
 
 @cache

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from recbole_kd import properties
 from recbole_kd.config import literal, stage_prefixes
@@ -72,18 +69,15 @@ def read_ranges(model: str, student: str | None, given: Mapping[str, Any] | None
 
 
 def _of_method(name: str, student: str) -> dict[str, Any]:
-    own, (prefix,) = _in_file(properties.search_file(name)), stage_prefixes("student")
+    own, (prefix,) = properties.values_of(properties.search_file(name)), stage_prefixes("student")
     if any(key.startswith(prefix) for key in own):
         return own
     return own | {f"{prefix}{key}": value for key, value in _of_model(student).items()}
 
 
 def _of_model(name: str) -> dict[str, Any]:
-    return _in_file(properties.search_file(name)) or _in_file(properties.search_file("default"))
-
-
-def _in_file(path: Path) -> dict[str, Any]:
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    own = properties.values_of(properties.search_file(name))
+    return own or properties.values_of(properties.search_file("default"))
 
 
 def read_range(key: str, given: Any) -> Range:
