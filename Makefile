@@ -1,15 +1,18 @@
-# `make demo` and `make test` set up what they need on a machine with Python 3.11 and make; a second run installs nothing.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV := .venv
+# `make demo` and `make test` set up what they need on a machine with make and pip or uv; a second run installs nothing.
+# PYTHON=python3.13 takes that one, in a folder of its own; else it is what the machine has of 3.11, 3.13 and 3.12.
+VENV := .venv$(if $(PYTHON),-$(patsubst python%,%,$(notdir $(PYTHON))))
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
+SMOKE := $(VENV)-smoke
+INPUTS := setup.py pyproject.toml constraints.txt scripts/environment.sh scripts/pip_settings.py
 
-.PHONY: demo test slow lint install browser clean
+# uv leaves compiling to the first import: what keeps that from being stored would cost every process its seconds again.
+unexport PYTHONDONTWRITEBYTECODE
 
-$(READY): setup.py pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+.PHONY: demo test slow lint install smoke browser clean
+
+$(READY): $(INPUTS)
+	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
 	touch $(READY)
 
 install: $(READY)
@@ -34,8 +37,16 @@ test: $(READY) browser
 slow: $(READY)
 	$(RUN) -m pytest -m slow
 
+# What a user does, in a folder of its own and without what the tests need: make smoke PYTHON=python3.12
+smoke:
+	sh scripts/environment.sh $(SMOKE) '$(PYTHON)' -e .
+	mkdir $(SMOKE)/run
+	cd $(SMOKE)/run && ../bin/recbole-kd train --model=RCEKD --teacher=LightGCN --student=BPR --dataset=ml-100k \
+	  --epochs=2 --show_progress=false --state=warning
+	cd $(SMOKE)/run && ../bin/recbole-kd recommend --checkpoint="$$(ls saved/*-BPR-student-*.pth)" --users=196 --topk=5
+
 lint: $(READY)
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf .venv .venv-* .tools build dist *.egg-info

@@ -9,6 +9,20 @@ VERSION = next(
 )
 
 TUNE = ["optuna>=4,<5"]
+DOCS = ["mkdocs-material>=9", "mkdocstrings[python]>=0.26"]
+TEST = [
+    *["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6", "selenium>=4.20"],
+    *["build>=1", "pip>=23", "setuptools>=68"],
+    *["ruff", "import-linter>=2", "mypy", "pandas-stubs<3", "types-PyYAML", "types-tabulate", "types-tqdm"],
+    *["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6"],
+]
+
+# RecBole asks for a ray that has no wheel for Python 3.12 and newer, where pip could then install nothing at all.
+# There RecBole is left to `pip install --no-deps recbole`, and what its trainers import comes with us everywhere.
+RECBOLE = [
+    'recbole>=1.2.1,<1.3; python_version < "3.12"',
+    *["colorama>=0.4.4", "colorlog>=4.7", "psutil>=5.9", "tensorboard>=2.5", "texttable>=0.9", "thop>=0.1.1"],
+]
 
 setup(
     name="recbole-kd",
@@ -24,7 +38,7 @@ setup(
     | {"recbole_kd.report": ["template/*"]},
     install_requires=[
         "torch>=2.2",
-        "recbole>=1.2.1,<1.3",
+        *RECBOLE,
         "numpy>=1.26",
         "scipy>=1.11",
         "pandas>=2,<3",
@@ -38,7 +52,8 @@ setup(
     ],
     extras_require={
         "tune": TUNE,
-        "test": [*TUNE, "pytest>=8", "hypothesis>=6", "build>=1", "ruff", "mypy", "selenium>=4.20"],
+        "docs": DOCS,
+        "test": [*TEST, *TUNE, *DOCS],
     },
     entry_points={"console_scripts": ["recbole-kd = recbole_kd.cli:main"]},
 )
