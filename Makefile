@@ -6,13 +6,14 @@ READY := $(VENV)/.installed
 SMOKE := $(VENV)-smoke
 INPUTS := setup.py pyproject.toml constraints.txt scripts/environment.sh scripts/pip_settings.py
 
-# uv leaves compiling to the first import: what keeps that from being stored would cost every process its seconds again.
+# uv leaves compiling to the first import, which is therefore made here, and stores what it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test slow lint install smoke browser clean
 
 $(READY): $(INPUTS)
 	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
+	$(RUN) -c 'import recbole.config, recbole.data, recbole.trainer, matplotlib.pyplot, optuna, pydantic'
 	touch $(READY)
 
 install: $(READY)

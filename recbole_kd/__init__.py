@@ -20,4 +20,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    from recbole_kd.foundation import requirements
+
+    requirements.check()
     return getattr(importlib.import_module(f"{__name__}.{homes[name]}"), name)

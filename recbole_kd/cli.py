@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from recbole_kd.errors import UserError, did_you_mean
+from recbole_kd.foundation import requirements
 
 _TRAIN_HELP = """\
 usage: {prog} --model=MODEL --dataset=NAME [--config_files="a.yaml b.yaml"] [--any_key=value ...]
@@ -247,6 +248,7 @@ def _unknown(command: str) -> int:
 def guarded(command: Callable[[], int]) -> int:
     """Run ``command``; what the user can mend is printed as one sentence, with exit status 2."""
     try:
+        requirements.check()
         return command()
     except UserError as error:
         print(f"recbole-kd: {error}", file=sys.stderr)

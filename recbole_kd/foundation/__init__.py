@@ -1,0 +1,1 @@
+"""What all of recbole_kd stands on and what knows nothing of models, data or training."""
