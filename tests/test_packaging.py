@@ -2,20 +2,24 @@
 
 import ast
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from recbole_kd import compat
 from recbole_kd.errors import UserError
+from recbole_kd.foundation import requirements
 from tests.processes import ROOT, python
 
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "recbole_kd", "properties")
@@ -32,13 +36,8 @@ def wheel(tmp_path_factory) -> Path:
         else:
             shutil.copy(source, copy / name)
     out = tmp_path_factory.mktemp("wheel")
-    here = find_spec("setuptools") is not None and find_spec("build") is not None
-    command = (
-        ["build", "--wheel", "--no-isolation", "--outdir", out] if here else ["pip", "wheel", "--no-deps", "-w", out]
-    )
-    built = subprocess.run(
-        [sys.executable, "-m", *map(str, command), str(copy)], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     (file,) = out.glob("*.whl")
     return file
@@ -77,6 +76,23 @@ class TestWheel:
         assert "ray" not in ranges
         assert metadata.metadata["Requires-Python"] == ">=3.11"
         assert metadata.metadata["License"] == "MIT" or metadata.metadata["License-Expression"] == "MIT"
+
+    @pytest.mark.parametrize(("python", "asked"), [("3.11", True), ("3.12", False), ("3.13", False)])
+    def test_recbole_is_asked_for_where_its_ray_has_a_wheel(self, metadata, python, asked):
+        found = [Requirement(text) for text in metadata.requires or ()]
+        (recbole,) = [requirement for requirement in found if requirement.name == "recbole"]
+        assert recbole.marker.evaluate({"python_version": python}) is asked
+
+    def test_what_recbole_imports_is_asked_for_on_every_python(self, metadata):
+        found = [Requirement(text) for text in metadata.requires or ()]
+        everywhere = {requirement.name for requirement in found if requirement.marker is None}
+        needed = {Requirement(text).name for text in importlib.metadata.requires("recbole") if "extra ==" not in text}
+        assert needed - everywhere == {"ray", "plotly"}  # for a search of its own that we do not start
+
+    def test_all_that_is_asked_for_is_looked_for_before_a_command(self, metadata):
+        asked = {Requirement(text).name for text in metadata.requires or () if "extra ==" not in text}
+        of_module = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
+        assert {of_module.get(name, name) for name in requirements.MODULES} == asked
 
     def test_every_third_party_import_is_asked_for(self, metadata):
         asked = {re.match(r"[A-Za-z0-9_.-]+", text)[0].lower() for text in metadata.requires or ()}
@@ -154,7 +170,79 @@ def test_pandas_3_is_one_sentence(monkeypatch, version):
         compat.check_versions()
 
 
-def test_constraints_pin_what_the_ranges_allow():
+class TestMissing:
+    """A module that is None in sys.modules is found nowhere, as one that is not installed."""
+
+    def test_recbole_is_one_sentence_with_the_command(self):
+        code = "import sys; sys.modules['recbole'] = None; from recbole_kd.cli import main; sys.exit(main(['train']))"
+        done = python("-c", code)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            "recbole-kd: recbole_kd cannot find recbole; "
+            "install what is missing with: pip install --no-deps recbole==1.2.1\n"
+        )
+
+    def test_several_are_one_sentence_too(self):
+        code = """
+import sys
+sys.modules.update(recbole=None, colorlog=None, yaml=None)
+import recbole_kd
+try:
+    recbole_kd.run
+except ImportError as error:
+    assert isinstance(error, ValueError)
+    print(error)
+"""
+        assert python("-c", code).stdout == (
+            "recbole_kd cannot find yaml, colorlog, recbole; install what is missing with: "
+            "pip install pyyaml colorlog && pip install --no-deps recbole==1.2.1\n"
+        )
+
+
+def test_constraints_pin_what_the_ranges_allow(metadata):
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line)
-    assert pins["recbole"] == "1.2.1"
-    assert int(pins["pandas"].split(".")[0]) < 3
+    asked = [Requirement(text) for text in metadata.requires or ()]
+    assert not [str(found) for found in asked if pins[canonicalize_name(found.name)] not in found.specifier]
+    assert "ray" not in pins
+
+
+class TestEnvironment:
+    """``scripts/``, by which make installs: uv with pip's settings, RecBole without its ray."""
+
+    def test_no_python_gets_recboles_ray(self):
+        tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]
+        (override,) = map(Requirement, tool["override-dependencies"])
+        assert override.name == "ray"
+        assert not any(override.marker.evaluate({"python_version": python}) for python in ("3.11", "3.12", "3.13"))
+
+    def test_what_pip_was_told_is_handed_to_uv(self, tmp_path):
+        told = tmp_path / "pip.conf"
+        told.write_text(
+            "[global]\nindex-url = https://a.example/simple\nfind-links = /overruled\n"
+            "[install]\nfind-links = /one\n  /two\nextra-index-url = https://b.example https://c.example\n"
+        )
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_", "SSL_"))}
+        done = subprocess.run(
+            [sys.executable, ROOT / "scripts" / "pip_settings.py"],
+            env={**variables, "PIP_CONFIG_FILE": str(told), "PIP_CERT": "/a b.pem", "UV_INDEX": "kept"},
+            **{"capture_output": True, "text": True, "check": True},
+        )
+        assert "export UV_DEFAULT_INDEX=https://a.example/simple\n" in done.stdout
+        assert "export UV_FIND_LINKS=/one,/two\n" in done.stdout
+        assert "export SSL_CERT_FILE='/a b.pem'\n" in done.stdout
+        assert "UV_INDEX=" not in done.stdout
+
+    def test_a_python_that_is_not_to_be_had_is_one_sentence(self, tmp_path):
+        stub = tmp_path / "uv"
+        stub.write_text('#!/bin/sh\n[ "$1" = --version ]\n')
+        stub.chmod(0o755)
+        script = ["sh", ROOT / "scripts" / "environment.sh", tmp_path / "environment", "python3.99"]
+        path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+        done = subprocess.run(
+            script, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 2
+        assert done.stderr == (
+            "there is no Python 3.99 here and uv could not bring one: "
+            "install one and name it, as in: make test PYTHON=python3.13\n"
+        )
