@@ -19,7 +19,7 @@ runs() {
 
 # Under pyenv python3.12 may be on PATH and yet only say that it is not chosen; hence the second and third look.
 find_python() {
-    for candidate in "python$1" "$(pyenv prefix "$1" 2>/dev/null)/bin/python$1" \
+    for candidate in "python$1" "$(pyenv prefix "$1" 2>/dev/null | sed "s|$|/bin/python$1|")" \
         "$("$UV" python find --no-python-downloads "$1" 2>/dev/null)"; do
         if runs "$candidate"; then
             command -v "$candidate"
