@@ -13,18 +13,16 @@ fail() {
     exit 2
 }
 
-runs() {
-    [ -n "$1" ] && "$1" -c '' >/dev/null 2>&1
+# The Python itself, not an environment made from it, which may be the one to be made anew.
+base() {
+    [ -n "$1" ] && "$1" -c 'import sys; print(sys._base_executable)' 2>/dev/null
 }
 
 # Under pyenv python3.12 may be on PATH and yet only say that it is not chosen; hence the second and third look.
 find_python() {
     for candidate in "python$1" "$(pyenv prefix "$1" 2>/dev/null | sed "s|$|/bin/python$1|")" \
-        "$("$UV" python find --no-python-downloads "$1" 2>/dev/null)"; do
-        if runs "$candidate"; then
-            command -v "$candidate"
-            return
-        fi
+        "$("$UV" python find --system --no-python-downloads "$1" 2>/dev/null)"; do
+        if base "$candidate"; then return; fi
     done
 }
 
@@ -33,9 +31,9 @@ if [ "$1" = --find ]; then
     exit
 fi
 
-folder=$1 wanted=${2##*/} python=
+folder=$1 wanted=${2##*/}
 wanted=${wanted#python}
-if runs "$2"; then python=$2; fi
+python=$(base "$2" || true)
 shift 2
 for version in ${wanted:-3.11 3.13 3.12}; do
     if [ -z "$python" ]; then python=$(find_python "$version"); fi
@@ -43,11 +41,12 @@ done
 
 host=
 for candidate in "$python" python3 python; do
-    if [ -z "$host" ] && runs "$candidate" && "$candidate" -m pip --version >/dev/null 2>&1; then host=$candidate; fi
+    if [ -z "$host" ] && "${candidate:-false}" -m pip --version >/dev/null 2>&1; then host=$candidate; fi
 done
 if ! "$UV" --version >/dev/null 2>&1; then
     [ -n "$host" ] || fail "there is neither uv nor a Python with pip to install it: install one of them"
-    "$host" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --upgrade --target "$TOOLS" -c constraints.txt uv ||
+    "$host" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+        --upgrade --target "$TOOLS" -c constraints.txt uv ||
         fail "pip could not install uv: install it and try again"
 fi
 if [ -n "$host" ]; then eval "$("$host" scripts/pip_settings.py)"; fi
