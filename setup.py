@@ -35,7 +35,7 @@ setup(
     packages=[*find_packages(include=["recbole_kd", "recbole_kd.*"]), "recbole_kd._properties"],
     package_dir={"recbole_kd._properties": "properties"},
     package_data={"recbole_kd._properties": ["*.yaml", "*/*.yaml"], "recbole_kd": ["py.typed"]}
-    | {"recbole_kd.report": ["template/*"]},
+    | {"recbole_kd.experiments.report": ["template/*"]},
     install_requires=[
         "torch>=2.2",
         *RECBOLE,

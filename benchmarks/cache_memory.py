@@ -18,8 +18,8 @@ import scipy.sparse as sp
 import torch
 from memory import peak_megabytes
 
-from recbole_kd.scorer import Scorer
-from recbole_kd.teacher.build import build_cache
+from recbole_kd.scoring.build import build_cache
+from recbole_kd.scoring.model_scores import ModelScores
 
 
 class Teacher(torch.nn.Module):
@@ -44,7 +44,7 @@ def main() -> None:
     positives = sp.csr_matrix((np.ones(len(pairs[0]), np.float32), pairs), (arguments.users, arguments.items))
     before = peak_megabytes()
     with tempfile.TemporaryDirectory() as folder:
-        scorer = Scorer(teacher, lambda: (teacher.users, teacher.items))
+        scorer = ModelScores(teacher, lambda: (teacher.users, teacher.items))
         build_cache(folder, scorer, positives, {}, {}, topk=arguments.topk, show_progress=True)
         disk = sum(entry.stat().st_size for entry in Path(folder).iterdir()) / 2**20
     found = {"added_megabytes": round(peak_megabytes() - before), "disk_megabytes": round(disk)}

@@ -22,13 +22,17 @@ from memory import peak_megabytes
 from recbole.utils import init_seed
 from tqdm import trange
 
-from recbole_kd.config import KDConfig
+from recbole_kd.bridge.distilling import make_distilling_trainer
+from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
-from recbole_kd.errors import UserError
-from recbole_kd.pipeline import stage_configs
-from recbole_kd.stages import _repeatable, _trainer
-from recbole_kd.teacher.cache import TeacherCache
+from recbole_kd.distillers.base import Teacher
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.registry import make_config
+from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.scoring.model_scores import scores_of
+from recbole_kd.training.fitting import repeatable
+from recbole_kd.training.plan import make_plan
 
 
 def main() -> int:
@@ -43,25 +47,26 @@ def main() -> int:
     arguments, further = parser.parse_known_args()
     torch.set_num_threads(arguments.threads)
     words = [*further, "--use_gpu=False", "--state=error", "--show_progress=False"]
-    config = KDConfig(arguments.model, arguments.dataset, arguments=words)
-    student = stage_configs(config)["student"]
+    config = make_config(arguments.model, arguments.dataset, arguments=words)
+    student = make_plan(config).configs["student"]
     loaders = make_loaders(student, MultiModalDataset(student))
-    train = loaders.train._dataset
+    train = loaders.train_part
     before = peak_megabytes()
     trainers = {}
     for name in ("alone", "distilled"):
         if arguments.only in (None, name):
             init_seed(config["seed"], True)
             model = student.model_class(student, train)
-            distiller = None
-            if name == "distilled":
-                cache = TeacherCache.open(arguments.cache_dir)
-                distiller = config.model_class.distiller_class(config, train, [cache])
-            trainers[name] = _trainer(student, model, distiller)
+            if name == "alone":
+                trainers[name] = make_trainer(student, model)
+            else:
+                teacher = Teacher("teacher", TeacherCache.open(arguments.cache_dir))
+                distiller = config.model_class.distiller_class(config, train, [teacher])
+                trainers[name] = make_distilling_trainer(student, model, distiller, scores_of(model))
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     for epoch in trange(arguments.warm_up + arguments.epochs, desc="epochs of each", disable=None):
         for name, trainer in trainers.items():
-            with _repeatable(True):
+            with repeatable(True):
                 start = time.perf_counter()
                 trainer._train_epoch(loaders.train, epoch)
                 seconds[name].append(time.perf_counter() - start)

@@ -24,12 +24,12 @@ from recbole.utils import init_seed
 from synthetic import NAME, write_interactions
 from tqdm import trange
 
-from recbole_kd import properties
-from recbole_kd.config import KDConfig
+from recbole_kd.bridge import properties
+from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
-from recbole_kd.errors import UserError
-from recbole_kd.stages import _trainer
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.registry import make_config
 
 
 def main() -> int:
@@ -61,14 +61,14 @@ def main() -> int:
 
 def measure(model: str, name: str, values: dict, repeats: int) -> dict[str, object]:
     default = properties_default()
-    config = KDConfig(model, name, config_dict=values)
-    theirs_config = KDConfig(model, name, config_dict={**values, "eval_batch_size": default})
+    config = make_config(model, name, config_dict=values)
+    theirs_config = make_config(model, name, config_dict={**values, "eval_batch_size": default})
     init_seed(config["seed"], True)
     data = MultiModalDataset(config)
     train, _, test = make_loaders(config, data)
     loaders = {"ours": test, "recbole": data_preparation(theirs_config, data)[2]}
     model_object = config.model_class(config, train._dataset)
-    trainers = {"ours": _trainer(config, model_object, None), "recbole": Trainer(theirs_config, model_object)}
+    trainers = {"ours": make_trainer(config, model_object), "recbole": Trainer(theirs_config, model_object)}
     trainers["ours"].evaluate(
         loaders["ours"], load_best_model=False
     )  # from here on the model keeps its propagated embeddings

@@ -3,10 +3,10 @@
     python benchmarks/graph_epoch.py [--users=6000] [--items=4000] [--interactions=1000000] [--epochs=1]
 
 Interactions are synthetic, items with a long tail of popularity. Epochs of the two models take turns, each pair from
-the same random state; RecBole's model builds its graph with the ``dok_matrix._update`` that recbole_kd.compat gives
-back; ours trains under PyTorch's deterministic algorithms as our stages do. ``ratio`` (required: 8 at the default size)
-is RecBole's fastest epoch over our fastest; ``cpu_ratio`` is the same of the process's own CPU seconds, which other
-processes on the machine disturb less.
+the same random state; RecBole's model builds its graph with the ``dok_matrix._update`` that
+``recbole_kd.bridge.compat`` gives back; ours trains under PyTorch's deterministic algorithms as our stages do.
+``ratio`` (required: 8 at the default size) is RecBole's fastest epoch over our fastest; ``cpu_ratio`` is the same of
+the process's own CPU seconds, which other processes on the machine disturb less.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from recbole.utils import init_seed
 from synthetic import NAME, write_interactions
 from tqdm import trange
 
-from recbole_kd.config import KDConfig
+from recbole_kd.bridge.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
-from recbole_kd.model.lightgcn import LightGCN
-from recbole_kd.stages import _repeatable
+from recbole_kd.models.lightgcn import LightGCN
+from recbole_kd.registry import make_config
+from recbole_kd.training.fitting import repeatable
 
 
 def main() -> int:
@@ -57,7 +58,7 @@ def main() -> int:
             "use_gpu": False,
             "state": "error",
         }
-        found = measure(KDConfig("LightGCN", NAME, config_dict=values), arguments.epochs)
+        found = measure(make_config("LightGCN", NAME, config_dict=values), arguments.epochs)
     sizes = {key: getattr(arguments, key) for key in ("users", "items", "interactions", "batch", "threads")}
     print(json.dumps({"benchmark": "graph_epoch", **sizes, **found}))
     return 0
@@ -69,7 +70,7 @@ def measure(config: KDConfig, epochs: int) -> dict[str, float]:
     for name, model_class in {"ours": LightGCN, "recbole": RecBoleLightGCN}.items():
         init_seed(config["seed"], True)
         start = time.perf_counter()
-        model = model_class(config, loaders.train._dataset)
+        model = model_class(config, loaders.train_part)
         build[name] = time.perf_counter() - start
         trainers[name] = Trainer(config, model)
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
@@ -79,7 +80,7 @@ def measure(config: KDConfig, epochs: int) -> dict[str, float]:
         for name, trainer in trainers.items():
             init_seed(config["seed"] + epoch, True)
             loaders.train.generator.manual_seed(config["seed"] + epoch)
-            with _repeatable(name == "ours"):
+            with repeatable(name == "ours"):
                 start = time.perf_counter(), time.process_time()
                 losses[name] = trainer._train_epoch(loaders.train, epoch, show_progress=sys.stderr.isatty())
                 seconds[name].append(time.perf_counter() - start[0])

@@ -16,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recbole_kd.config import KDConfig
+from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
-from recbole_kd.graph import interaction_matrix
-from recbole_kd.stages import _trainer
+from recbole_kd.ops.graph import interaction_matrix
+from recbole_kd.registry import make_config
 
 
 def main() -> None:
@@ -29,12 +29,12 @@ def main() -> None:
     parser.add_argument("--data_path", default="dataset")
     arguments = parser.parse_args()
     values = {"data_path": arguments.data_path, "metrics": ["NDCG"], "topk": [20], "valid_metric": "NDCG@20"}
-    config = KDConfig("LightGCN", arguments.dataset, config_dict={**values, "state": "error"})
+    config = make_config("LightGCN", arguments.dataset, config_dict={**values, "state": "error"})
     data = MultiModalDataset(config)
     loaders = make_loaders(config, data)
-    model = config.model_class(config, loaders.train._dataset)
-    trainer = _trainer(config, model, None)
-    pairs = loaders.train._dataset.inter_matrix(form="coo")
+    model = config.model_class(config, loaders.train_part)
+    trainer = make_trainer(config, model)
+    pairs = loaders.train_part.inter_matrix(form="coo")
     liked = interaction_matrix(np.asarray(pairs.row), np.asarray(pairs.col), data.user_num, data.item_num)
 
     def ndcg(users: Tensor, items: Tensor) -> float:

@@ -16,8 +16,8 @@ import numpy as np
 
 from recbole_kd.data.features import item_ids_path
 from recbole_kd.data.item_ids import read_item_ids
-from recbole_kd.errors import UserError
-from recbole_kd.files import replacing
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import replacing
 
 
 def main() -> int:

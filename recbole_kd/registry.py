@@ -1,43 +1,38 @@
-"""Which class a ``--model`` name means: ours first, then distillers, then RecBole's general recommenders."""
+"""Which class a name means: our models, distillation methods, RecBole's models, and those that other packages offer."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
 
-from recbole_kd.distill.registry import distiller_names
-from recbole_kd.errors import UserError, did_you_mean
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.models import recbole_models
+from recbole_kd.bridge.recbole import AbstractRecommender
+from recbole_kd.distillers.base import Distiller
+from recbole_kd.distillers.method import DistillationMethod, method_class
+from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.registry import Registry
 
-OWN_MODELS = {
-    "BM3": "recbole_kd.model.bm3",
-    "FREEDOM": "recbole_kd.model.freedom",
-    "GRCN": "recbole_kd.model.grcn",
-    "LATTICE": "recbole_kd.model.lattice",
-    "LightGCN": "recbole_kd.model.lightgcn",
-    "MGCN": "recbole_kd.model.mgcn",
-    "MMGCN": "recbole_kd.model.mmgcn",
-    "MTS4MMStudent": "recbole_kd.model.mts4mm",
-    "PromptMMTeacher": "recbole_kd.model.promptmm",
-    "SLMRec": "recbole_kd.model.slmrec",
-    "VBPR": "recbole_kd.model.vbpr",
-}
-
-
-def recbole_models() -> dict[str, type]:
-    """RecBole's general recommenders by class name."""
-    from recbole.model import general_recommender
-    from recbole.model.abstract_recommender import GeneralRecommender
-
-    return {
-        name: value
-        for name, value in vars(general_recommender).items()
-        if inspect.isclass(value) and issubclass(value, GeneralRecommender)
-    }
+MODELS: Registry[type[AbstractRecommender]] = Registry(
+    kind="model",
+    package="recbole_kd.models",
+    accepts=lambda found: isinstance(found, type) and issubclass(found, AbstractRecommender),
+    expected="subclass of RecBole's AbstractRecommender",
+    name_of=lambda module, model: model.__name__,
+)
+DISTILLERS: Registry[type[Distiller[Any]]] = Registry(
+    kind="distiller",
+    package="recbole_kd.distillers",
+    accepts=lambda found: isinstance(found, type) and issubclass(found, Distiller),
+    expected="subclass of recbole_kd's Distiller",
+    name_of=lambda module, distiller: distiller.__name__.removesuffix("Distiller"),
+)
 
 
 def own_names() -> set[str]:
     """Names that RecBole does not have: our models and the distillation methods."""
-    return {*OWN_MODELS, *distiller_names()} - recbole_models().keys()
+    return (MODELS.names() | DISTILLERS.names()) - recbole_models().keys()
 
 
 def find_model(name: str) -> type:
@@ -46,14 +41,29 @@ def find_model(name: str) -> type:
     Raises:
         UserError: no such model; the message names the nearest ones.
     """
-    if name in OWN_MODELS:
-        return getattr(importlib.import_module(OWN_MODELS[name]), name)
-    if name in distiller_names():
-        from recbole_kd.method import method_of  # which needs this module
-
-        return method_of(name)
+    if name in MODELS:
+        return MODELS.find(name)
+    if name in DISTILLERS:
+        distiller: Any = DISTILLERS.find(name)
+        return _method(name, distiller)
     models = recbole_models()
     if name not in models:
-        hint = did_you_mean(name, {*models, *OWN_MODELS, *distiller_names()})
+        hint = did_you_mean(name, own_names() | models.keys())
         raise UserError(f"there is no model called {name!r}{hint or '; see recbole-kd train --help'}")
     return models[name]
+
+
+@cache
+def _method(name: str, distiller: Any) -> type[DistillationMethod]:
+    return method_class(name, distiller, find_model)
+
+
+def make_config(
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+) -> KDConfig:
+    """A run's config, with models looked up here; the arguments and errors are those of :class:`KDConfig`."""
+    return KDConfig(model, dataset, config_file_list, config_dict, arguments, find_model)

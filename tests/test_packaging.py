@@ -17,9 +17,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from recbole_kd import compat
-from recbole_kd.errors import UserError
+from recbole_kd.bridge import compat
 from recbole_kd.foundation import requirements
+from recbole_kd.foundation.errors import UserError
 from tests.processes import ROOT, python
 
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "recbole_kd", "properties")
@@ -59,7 +59,7 @@ class TestWheel:
         for file in (ROOT / "recbole_kd").rglob("*.py"):
             assert str(file.relative_to(ROOT)) in names
         assert "recbole_kd/py.typed" in names
-        for file in (ROOT / "recbole_kd" / "report" / "template").iterdir():
+        for file in (ROOT / "recbole_kd" / "experiments" / "report" / "template").iterdir():
             assert str(file.relative_to(ROOT)) in names
         assert not [name for name in names if name.startswith(("tests/", "benchmarks/", "properties/", "build/"))]
         assert not [name for name in names if "test" in Path(name).name]
@@ -126,7 +126,7 @@ def test_the_installed_wheel_runs_from_an_empty_folder(wheel, tmp_path):
     folder = tmp_path / "empty"
     folder.mkdir()
     where = subprocess.run(
-        [binary / "python", "-c", "import recbole_kd.properties as p; print(p.__file__); print(p.FOLDER)"],
+        [binary / "python", "-c", "import recbole_kd.bridge.properties as p; print(p.__file__); print(p.FOLDER)"],
         **{"cwd": folder, "capture_output": True, "text": True, "check": True},
     ).stdout.split()
     assert all(Path(path).is_relative_to(packages) for path in where)

@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from recbole.data.dataset import Dataset
-from recbole.utils import FeatureSource, FeatureType
 
+from recbole_kd.bridge.dataset import SoundDataset
+from recbole_kd.bridge.recbole import Config
+from recbole_kd.bridge.run_settings import FeatureSettings
 from recbole_kd.data import ml100k
-from recbole_kd.data.features import MISSING_POLICIES, NORMS
+from recbole_kd.data.feature_store import FeatureStore, Preloaded
 from recbole_kd.data.neighbours import Neighbours, cached_neighbours
-from recbole_kd.data.store import FeatureStore, Preloaded
-from recbole_kd.errors import UserError, did_you_mean
+from recbole_kd.foundation.errors import UserError
 
 
-class MultiModalDataset(Dataset):
+class MultiModalDataset(SoundDataset):
     """RecBole's data set plus modality matrices aligned to internal item ids.
 
     Config keys, all optional: ``modalities`` (a list; default: all that are found), ``features_path`` (the folder
@@ -33,13 +32,8 @@ class MultiModalDataset(Dataset):
         UserError: a key has a value that it cannot have, or a modality asked for is not there.
     """
 
-    _rest_fields: Any  # RecBole's: token fields that are no alias
-
-    def __init__(self, config: Any) -> None:
-        self._splits: list[Dataset] | None = None
-        self._missing_features = _choice(config, "missing_features", MISSING_POLICIES)
-        self._feature_norm = _choice(config, "feature_norm", NORMS)
-        self._knn_features = _choice(config, "knn_features", ("standardised", "raw"))
+    def __init__(self, config: Config) -> None:
+        self._policies = FeatureSettings.read(config)
         selected = _modality_list(config["modalities"])
         super().__init__(config)
         self._store = self._make_store(selected)
@@ -72,18 +66,9 @@ class MultiModalDataset(Dataset):
 
         With ``knn_features: raw`` the features as they are on disk are compared, else those of :meth:`features`.
         """
-        features = self._store.raw(modality) if self._knn_features == "raw" else self.features(modality)
+        features = self._store.raw(modality) if self._policies.knn_features == "raw" else self.features(modality)
         folder = self._store.folder / ".neighbours"
         return cached_neighbours(folder, f"{self.dataset_name}.{modality}", features, k, self.config["show_progress"])
-
-    def build(self) -> list[Dataset]:
-        """Split once: later calls return the same three data sets, so that several stages share one split.
-
-        The first call draws random numbers exactly as RecBole's does, the later ones none.
-        """
-        if self._splits is None:
-            self._splits = super().build()
-        return list(self._splits)
 
     def _make_store(self, selected: tuple[str, ...] | None) -> FeatureStore:
         config, prepare = self.config, None
@@ -98,93 +83,16 @@ class MultiModalDataset(Dataset):
             item_tokens=self.field2id_token[self.iid_field] if self.iid_field else ["[PAD]"],
             preloaded=self._preloaded_modalities(),
             selected=selected,
-            missing_features=self._missing_features,
-            feature_norm=self._feature_norm,
+            missing_features=self._policies.missing_features,
+            feature_norm=self._policies.feature_norm,
             prepare=prepare,
         )
 
     def _preloaded_modalities(self) -> dict[str, Preloaded]:
-        """Align each ``preload_weight`` matrix of items; those of users or entities are no item features."""
-        found = {}
-        for id_field, value_field in (self.config["preload_weight"] or {}).items():
-            if id_field not in self._preloaded_weight:
-                continue
-            given = self._preloaded_weight[id_field]
-            row_of_item = self._rows_for_items(id_field)
-            if row_of_item is not None:
-                matrix = given.reshape(len(given), -1)[row_of_item]
-                present = self._has_value(id_field, value_field, len(given))[row_of_item] & (row_of_item > 0)
-                source = f"field {value_field!r} of preload_weight"
-                found[value_field] = Preloaded(matrix, present, source)
-        return found
-
-    def _rows_for_items(self, id_field: str) -> np.ndarray | None:
-        """Return int64 (item_num,): the row of ``id_field`` for each internal item id, 0 where it has none."""
-        if self.iid_field is None:
-            return None
-        if id_field in self.alias["item_id"]:
-            return np.arange(self.item_num)
-        if any(id_field in fields for fields in self.alias.values()):
-            return None
-        if self.field2source[id_field] in {FeatureSource.USER, FeatureSource.USER_ID, FeatureSource.INTERACTION}:
-            return None
-        rows = self.field2token_id[id_field]
-        tokens = self.field2id_token[self.iid_field]
-        row_of_item = np.array([0] + [rows.get(token, 0) for token in tokens[1:]], dtype=np.int64)
-        return row_of_item if row_of_item.any() else None
-
-    def _has_value(self, id_field: str, value_field: str, count: int) -> np.ndarray:
-        """Return bool (count,): which internal ids of ``id_field`` came with a value."""
-        feat = self.field2feats(id_field)[-1]
-        filled = np.ones(len(feat), dtype=bool)
-        if self.field2type[value_field] == FeatureType.FLOAT_SEQ:
-            # RecBole fills a missing sequence with an empty one
-            filled = np.array([len(value) > 0 for value in feat[value_field]], dtype=bool)
-        present = np.zeros(count, dtype=bool)
-        present[np.asarray(feat[id_field], dtype=np.int64)[filled]] = True
-        present[0] = False
-        return present
-
-    def _init_alias(self) -> None:
-        """Give ids to a ``preload_weight`` field that is no alias; RecBole forgets fields of additional files.
-
-        Without this only an alias of the item id works there, and an alias adds the file's items to ``item_num``.
-        """
-        super()._init_alias()
-        known = {*self._rest_fields, *(field for fields in self.alias.values() for field in fields)}
-        forgotten = [
-            field
-            for field in self.config["preload_weight"] or {}
-            if field not in known and self.field2type.get(field) == FeatureType.TOKEN
-        ]
-        if forgotten:
-            self._rest_fields = np.append(self._rest_fields, forgotten)
-
-    def _fill_nan(self) -> None:
-        """Fill missing values as RecBole does; its own reads ``np.float``, which NumPy dropped, for sequences."""
-        for name in self.feat_name_list:
-            feat = getattr(self, name)
-            for field in feat:
-                kind = self.field2type[field]
-                if kind == FeatureType.TOKEN:
-                    feat[field] = feat[field].fillna(0)
-                elif kind == FeatureType.FLOAT:
-                    feat[field] = feat[field].fillna(feat[field].mean())
-                else:
-                    empty = np.array([], dtype=np.int64 if kind == FeatureType.TOKEN_SEQ else np.float64)
-                    feat[field] = [empty if isinstance(value, float) else value for value in feat[field]]
-
-
-def _choice(config: Any, key: str, choices: tuple[str, ...]) -> str:
-    """Read a key that is absent or one of ``choices`` (the first being the default)."""
-    value = config[key]
-    if value is None:
-        return choices[0]
-    if value not in choices:
-        raise UserError(
-            f"{key} is {value!r}; it must be one of {', '.join(choices)}{did_you_mean(str(value), choices)}"
-        )
-    return str(value)
+        return {
+            field: Preloaded(matrix, present, f"field {field!r} of preload_weight")
+            for field, (matrix, present) in self.preloaded_of_items().items()
+        }
 
 
 def _modality_list(value: Any) -> tuple[str, ...] | None:

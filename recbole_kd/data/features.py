@@ -15,10 +15,7 @@ import numpy as np
 
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
-from recbole_kd.errors import UserError, did_you_mean
-
-MISSING_POLICIES = ("error", "mean", "zero")
-NORMS = ("standardise", "none")
+from recbole_kd.foundation.errors import UserError
 
 
 def item_ids_path(folder: Path, name: str) -> Path:
@@ -83,10 +80,10 @@ def load_features(
         used = target > 0
         aligned[target[used]] = values[used]
         present[target[used]] = True
-    return finish(aligned, present, item_tokens, modality, f"{ids_path}", missing_features, feature_norm)
+    return complete(aligned, present, item_tokens, modality, f"{ids_path}", missing_features, feature_norm)
 
 
-def finish(
+def complete(
     aligned: np.ndarray,
     present: np.ndarray,
     item_tokens: Sequence[str],
@@ -109,8 +106,6 @@ def finish(
     Returns:
         ``aligned``, changed in place.
     """
-    _check_choice("missing_features", missing_features, MISSING_POLICIES)
-    _check_choice("feature_norm", feature_norm, NORMS)
     logger = logging.getLogger()
     missing = np.flatnonzero(~present[1:]) + 1
     if len(missing) == len(present) - 1:
@@ -187,13 +182,6 @@ def normalise(aligned: np.ndarray, present: np.ndarray, missing_features: str, f
 
 def _any_nonzero(matrix: np.ndarray) -> np.ndarray:
     return np.concatenate([block.any(axis=1) for _, block in row_blocks(matrix)])
-
-
-def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(
-            f"{key} is {value!r}; it must be one of {', '.join(choices)}{did_you_mean(str(value), choices)}"
-        )
 
 
 def _first(item_tokens: Sequence[str], indices: np.ndarray, count: int = 3) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 
 def read_item_ids(path: Path) -> list[str]:

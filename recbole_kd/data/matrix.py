@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.npy import NpyError, open_array, read_header
 
 BLOCK_BYTES = 16 * 2**20  # a block of rows in float64: small beside any matrix that is worth mapping
 _NUMERIC_KINDS = "fiub"  # bool is welcome: a multi-hot matrix is often stored so
@@ -29,8 +28,13 @@ def open_matrix(path: Path, modality: str) -> np.ndarray:
         UserError: the file is missing, empty, cut short or not ``.npy``, or its array is not a numeric
             2-D matrix with at least one row and one column. Object arrays are refused from their header.
     """
-    shape, dtype, offset = _read_header(path, modality)
     where = f"modality {modality!r}: {path}"
+    try:
+        header = read_header(path)
+    except NpyError as error:
+        mend = "; put the feature matrix there" * (not path.is_file())
+        raise UserError(f"{where} {error}{mend}") from error
+    shape, dtype = header.shape, header.dtype
     if dtype.hasobject:
         raise UserError(
             f"{where} holds Python objects, which are never unpickled here; save it again with .astype('float32')"
@@ -43,12 +47,13 @@ def open_matrix(path: Path, modality: str) -> np.ndarray:
         raise UserError(f"{where} has zero rows; it must have one row for each line of the item_ids file")
     if shape[1] == 0:
         raise UserError(f"{where} has zero columns; remove the file or write the features again")
-    expected, found = offset + math.prod(shape) * dtype.itemsize, path.stat().st_size
-    if found < expected:
+    found = path.stat().st_size
+    if found < header.file_size:
         raise UserError(
-            f"{where} is cut short: {found:,} bytes of the {expected:,} that its header announces; copy it again"
+            f"{where} is cut short: {found:,} bytes of the {header.file_size:,} that its header announces; "
+            "copy it again"
         )
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    return open_array(path, "r")
 
 
 def row_blocks(matrix: np.ndarray, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, np.ndarray]]:
@@ -93,36 +98,3 @@ def finite_float32(
         f"modality {modality!r}: {path} holds {what} in row {first_row + row} (item {item!r}), column {column}{more}; "
         "replace it by a number, or remove the item's row and its line in item_ids and set missing_features"
     )
-
-
-def _read_header(path: Path, modality: str) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Return shape, dtype and where the data start, without touching the data."""
-    where = f"modality {modality!r}: {path}"
-    if not path.is_file():
-        raise UserError(f"{where} does not exist; put the feature matrix there")
-    if path.stat().st_size == 0:
-        raise UserError(f"{where} is an empty file; copy it again")
-    with path.open("rb") as stream:
-        start = stream.read(len(np.lib.format.MAGIC_PREFIX))
-        if start != np.lib.format.MAGIC_PREFIX:
-            if np.lib.format.MAGIC_PREFIX.startswith(start):
-                raise UserError(f"{where} is cut short inside its header; copy it again")
-            raise UserError(
-                f"{where} is not a .npy file (it starts with {start!r}); write it with numpy.save as a float32 matrix"
-            )
-        stream.seek(0)
-        try:
-            return _parse_header(stream)
-        except (ValueError, EOFError, SyntaxError, TypeError) as error:
-            if "EOF" in str(error):
-                raise UserError(f"{where} is cut short inside its header; copy it again") from error
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{where} has a broken .npy header ({reason}); write it again with numpy.save") from error
-
-
-def _parse_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype, int]:
-    version = np.lib.format.read_magic(stream)
-    # version 3 differs from 2 only in the encoding of field names, and arrays with fields are refused anyway
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    return shape, dtype, stream.tell()

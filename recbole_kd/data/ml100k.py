@@ -12,9 +12,9 @@ import numpy as np
 from recbole_kd.data.features import find_modalities, item_ids_path
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import open_matrix
-from recbole_kd.data.text import titles_to_text
-from recbole_kd.errors import UserError
-from recbole_kd.files import replacing
+from recbole_kd.data.text_features import titles_to_text
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import replacing
 
 NAME = "ml-100k"
 MODALITIES = ("genre", "text")
@@ -116,6 +116,6 @@ def _users_own(folder: Path, ids: Path, tokens: list[str]) -> bool:
 
 def _whole(folder: Path, modality: str, rows: int) -> bool:
     try:
-        return open_matrix(folder / f"{NAME}.{modality}.npy", modality).shape[0] == rows
+        return len(open_matrix(folder / f"{NAME}.{modality}.npy", modality)) == rows
     except UserError:
         return False

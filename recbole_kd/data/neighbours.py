@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from recbole_kd.files import replacing
+from recbole_kd.foundation.files import replacing
 
 _SCORES_AT_ONCE = 2**25
 _LONG = 2**36  # multiplications worth a progress bar

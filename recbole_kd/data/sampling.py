@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
-from recbole.data.dataset import Dataset
 from torch import Tensor
+
+from recbole_kd.bridge.recbole import Dataset
+from recbole_kd.data.interactions import pairs_of
 
 _ROUNDS = 20
 
@@ -21,8 +23,8 @@ class NegativeSampler:
         generator: on the CPU; its owner saves and restores it.
         """
         self.n_items = dataset.item_num
-        users, items = dataset.inter_feat[dataset.uid_field], dataset.inter_feat[dataset.iid_field]
-        self._positives = torch.unique(users.long() * self.n_items + items.long())  # sorted
+        users, items = pairs_of(dataset)
+        self._positives = torch.unique(users * self.n_items + items)  # sorted
         self._generator = generator
 
     def sample(self, users: Tensor, count: int) -> Tensor:

@@ -1,1 +1,1 @@
-"""What all of recbole_kd stands on and what knows nothing of models, data or training."""
+"""What every room may use: errors, files, digests, settings. Nothing here knows a recommender."""

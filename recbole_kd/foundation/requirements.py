@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 # Modules, and what pip calls them. RecBole comes last: it is installed without what it asks for.
 MODULES = {
@@ -30,6 +32,10 @@ MODULES = {
 }
 
 
+# How sys.argv[0] ends where we are a command, which says what is missing without a traceback.
+_COMMANDS = ("recbole-kd", "-m", "run_recbole_kd.py")
+
+
 class MissingRequirement(UserError, ImportError):
     """Something that recbole_kd needs is not installed."""
 
@@ -51,3 +57,13 @@ def check() -> None:
     raise MissingRequirement(
         f"recbole_kd cannot find {', '.join(missing)}; install what is missing with: {' && '.join(commands)}"
     )
+
+
+def check_at_import() -> None:
+    """:func:`check`, unless a command of ours is about to do so.
+
+    Raises:
+        MissingRequirement: as there.
+    """
+    if Path((sys.argv or [""])[0]).name not in _COMMANDS:
+        check()

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from recbole_kd.data.convert import LAYOUTS, add_arguments, convert, main, published
-from recbole_kd.errors import UserError
+from recbole_kd.cli.convert import add_arguments, convert_as_told
+from recbole_kd.data.convert import LAYOUTS, convert, published
+from recbole_kd.foundation.errors import UserError
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ class TestOptions:
 
 class TestCommandLine:
     def test_summary(self, source, tmp_path, capsys):
-        assert main(parse("mmrec", str(source), "new", f"--data_path={tmp_path}")) == 0
+        assert convert_as_told(parse("mmrec", str(source), "new", f"--data_path={tmp_path}")) == 0
         out = capsys.readouterr().out
         assert "users      2\n" in out
         assert "items      3 (1 only in valid or test, 1 more without interactions)" in out
@@ -172,12 +173,12 @@ class TestCommandLine:
 
     def test_an_option_of_another_layout(self, source, tmp_path):
         with pytest.raises(UserError, match="layout mmrec has no option 'seed'"):
-            main(parse("mmrec", str(source), "new", f"--data_path={tmp_path}", "--seed=3"))
+            convert_as_told(parse("mmrec", str(source), "new", f"--data_path={tmp_path}", "--seed=3"))
 
     def test_overwrite(self, source, tmp_path, capsys):
         words = ("mmrec", str(source), "new", f"--data_path={tmp_path}")
-        main(parse(*words))
-        assert main(parse(*words, "--overwrite")) == 0
+        convert_as_told(parse(*words))
+        assert convert_as_told(parse(*words, "--overwrite")) == 0
 
 
 class TestRealData:
@@ -225,5 +226,5 @@ class TestRealData:
 
 
 def test_layouts_are_named_as_they_are_registered():
-    assert {name: layout.name for name, layout in LAYOUTS.items()} == {name: name for name in LAYOUTS}
-    assert set(LAYOUTS) == {"promptmm", "mmrec", "lightgcn", "citeulike"}
+    assert all(name == layout.name for name, layout in LAYOUTS.all().items())
+    assert LAYOUTS.names() == {"promptmm", "mmrec", "lightgcn", "citeulike"}

@@ -15,7 +15,7 @@ from recbole_kd.data.convert.lightgcn import hold_out
 from recbole_kd.data.convert.lightgcn import read as read_lightgcn
 from recbole_kd.data.convert.mmrec import read as read_mmrec
 from recbole_kd.data.convert.promptmm import read as read_promptmm
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 
 def pairs(array: np.ndarray) -> set[tuple[int, int]]:

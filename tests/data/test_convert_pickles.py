@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-from recbole_kd.data.convert import pickles
-from recbole_kd.data.convert.pickles import load_sparse
-from recbole_kd.errors import UserError
+from recbole_kd.data.convert.sparse_pickles import load_sparse
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.pickles import Record
 
 DENSE = np.array([[0, 1, 0, 2], [0, 0, 0, 0], [3, 0, 0, 4.5]])
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -157,10 +157,10 @@ class TestMalicious:
         assert "BUILD" in [opcode.name for opcode, _, _ in pickletools.genops(raw)]
         path = tmp_path / "matrix.pkl"
         path.write_bytes(raw)
-        before = dict(vars(pickles._Object))
+        before = dict(vars(Record))
         with pytest.raises(UserError):
             load_sparse(path)
-        assert dict(vars(pickles._Object)) == before
+        assert dict(vars(Record)) == before
 
     def test_a_memo_index_that_would_take_gigabytes(self, tmp_path):
         path = tmp_path / "matrix.pkl"

@@ -12,10 +12,10 @@ from recbole.data import data_preparation
 from recbole.data.dataset import Dataset
 from recbole.utils import init_seed
 
-from recbole_kd.config import KDConfig
 from recbole_kd.data.convert import convert
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.registry import make_config
 
 ITEMS = ["i7", "i3", "i5", "i1"]
 
@@ -36,7 +36,7 @@ def folder(tmp_path):
 
 def make(folder: Path, cls: type[Dataset] = MultiModalDataset, name: str = "toy", **values) -> MultiModalDataset:
     values = {"data_path": str(folder.parent), "load_col": {"inter": ["user_id", "item_id"]}, **values}
-    return cls(KDConfig(model="BPR", dataset=name, config_dict=values))
+    return cls(make_config(model="BPR", dataset=name, config_dict=values))
 
 
 class TestFeatures:
@@ -157,7 +157,7 @@ class TestRecBolesOwn:
 
     def test_ml100k_with_all_its_fields(self):
         values = {"load_col": None, "eval_args": {"split": {"RS": [8, 1, 1]}, "order": "TO", "mode": "full"}}
-        config = KDConfig(model="BPR", dataset="ml-100k", config_dict=values)
+        config = make_config(model="BPR", dataset="ml-100k", config_dict=values)
         theirs, ours = Dataset(config), MultiModalDataset(config)
         for feat in ("inter_feat", "user_feat", "item_feat"):
             a, b = getattr(ours, feat), getattr(theirs, feat)
@@ -255,12 +255,12 @@ class TestPreloadWeight:
 class TestWholeDoor:
     def test_ml100k_makes_its_features_beside_the_caller(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        dataset = MultiModalDataset(KDConfig(model="BPR", dataset="ml-100k"))
+        dataset = MultiModalDataset(make_config(model="BPR", dataset="ml-100k"))
         assert not list(tmp_path.iterdir())
         assert dataset.modalities == ("genre", "text")
         assert dataset.features("text").shape == (1683, 64)
         assert (tmp_path / "dataset" / "ml-100k" / "ml-100k.text.npy").is_file()
-        elsewhere = KDConfig(model="BPR", dataset="ml-100k", config_dict={"features_path": "else/where"})
+        elsewhere = make_config(model="BPR", dataset="ml-100k", config_dict={"features_path": "else/where"})
         assert MultiModalDataset(elsewhere).features("genre").shape[0] == 1683
         assert (tmp_path / "else" / "where" / "ml-100k.genre.npy").is_file()
 
@@ -273,7 +273,7 @@ class TestWholeDoor:
     )
     def test_converted_data_just_work(self, shared_data, tmp_path, layout, name, sizes, modalities):
         convert(layout, shared_data / name, name, tmp_path)
-        dataset = MultiModalDataset(KDConfig(model="BPR", dataset=name, config_dict={"data_path": str(tmp_path)}))
+        dataset = MultiModalDataset(make_config(model="BPR", dataset=name, config_dict={"data_path": str(tmp_path)}))
         counts = (dataset.user_num - 1, dataset.item_num - 1, [len(split) for split in dataset.build()])
         assert counts == sizes
         assert dataset.modalities == tuple(modalities)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 from recbole_kd.data import matrix as matrix_module
 from recbole_kd.data.features import find_modalities, load_features, normalise
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 TOKENS = ["[PAD]", "a", "b", "c"]
 FLOATS, LARGE = st.floats(-99, 99, width=32), st.floats(-(2.0**100), 2.0**100, width=32)
@@ -271,11 +271,6 @@ class TestRefused:
         path, _ = write(tmp_path)
         path.unlink()
         refused(tmp_path, "does not exist")
-
-    @pytest.mark.parametrize("key", ["missing_features", "feature_norm"])
-    def test_unknown_policy(self, tmp_path, key):
-        write(tmp_path)
-        refused(tmp_path, key, "'maen'", **{key: "maen"})
 
 
 def test_find_modalities(tmp_path):

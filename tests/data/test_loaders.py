@@ -2,14 +2,14 @@ import pytest
 import torch
 from recbole.data import data_preparation
 
-from recbole_kd.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
+from recbole_kd.registry import make_config
 
 
 @pytest.mark.parametrize("users_at_once", [1, 7, 1000])
 def test_batches_hold_what_recboles_hold(checkerboard, users_at_once):
-    config = KDConfig("BPR", checkerboard)
+    config = make_config("BPR", checkerboard)
     data = MultiModalDataset(config)
     config["eval_batch_size"] = users_at_once * data.item_num
     config.external_config_dict["eval_batch_size"] = config["eval_batch_size"]

@@ -7,7 +7,7 @@ import pytest
 
 from recbole_kd.data import ml100k
 from recbole_kd.data.ml100k import ensure_features, genre_matrix
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 FILES = ("ml-100k.text.npy", "ml-100k.genre.npy", "ml-100k.item_ids")
 

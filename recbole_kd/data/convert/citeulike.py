@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from recbole_kd.data.convert.lightgcn import parse_ids
 from recbole_kd.data.convert.published import Layout, Option, Published, need_file, need_folder
-from recbole_kd.data.text import counts_to_text
-from recbole_kd.errors import UserError
+from recbole_kd.data.text_features import counts_to_text
+from recbole_kd.foundation.errors import UserError
 
 _OPTIONS = (
     Option("split", "random", "random (seeded 8:1:1 per user) or published (leaks id order)", ("random", "published")),

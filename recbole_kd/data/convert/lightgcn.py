@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from recbole_kd.data.convert.published import MAX_ID, Layout, Option, Published, need_file, need_folder
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 _OPTIONS = (
     Option("valid_ratio", 0.1, "share of each user's train items that becomes validation", low=0.0, high=0.9),

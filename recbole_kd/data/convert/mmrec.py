@@ -9,7 +9,7 @@ import pandas as pd
 
 from recbole_kd.data.convert.published import MAX_ID, SPLITS, Layout, Option, Published, feature_files
 from recbole_kd.data.matrix import open_matrix
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 _OPTIONS = (
     Option("user_field", "", "column of the user ids (default: the one whose name begins with user)"),
@@ -90,7 +90,7 @@ def _ids(frame: pd.DataFrame, column: str, path: Path, size: int, of_what: str) 
     if not good.all():
         row = int(np.flatnonzero(~good.to_numpy())[0])
         raise UserError(f"{path}, line {row + 2}: {column} is {frame[column].iloc[row]!r}, not a number from 0")
-    ids = text.astype(np.int64).to_numpy()
+    ids: np.ndarray = text.astype(np.int64).to_numpy()
     if len(ids) and ids.max() >= size:
         row = int(np.flatnonzero(ids >= size)[0])
         raise UserError(f"{path}, line {row + 2}: {column} {ids[row]} is out of range; the last{of_what} is {size - 1}")

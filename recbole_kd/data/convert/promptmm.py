@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_kd.data.convert.pickles import load_sparse
 from recbole_kd.data.convert.published import Layout, Published, feature_files, need_file, need_folder
-from recbole_kd.errors import UserError
+from recbole_kd.data.convert.sparse_pickles import load_sparse
+from recbole_kd.foundation.errors import UserError
 
 _FILES = {
     "train": ("trnMat.pkl", "trnMat", "train_mat", "train_mat.pkl"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from recbole_kd.errors import UserError
+from recbole_kd.foundation.errors import UserError
 
 SPLITS = ("train", "valid", "test")
 MAX_ID = 2**31 - 1

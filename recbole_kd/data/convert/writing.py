@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from recbole_kd.data.convert.published import SPLITS, Published
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
-from recbole_kd.errors import UserError
-from recbole_kd.files import sync_folder
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import sync_folder
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MODALITY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")

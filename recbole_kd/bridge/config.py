@@ -1,0 +1,282 @@
+"""RecBole's Config with our models, our properties, checked keys, and values read without ``eval``."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from recbole.config import Config
+
+from recbole_kd.bridge import compat, properties
+from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
+from recbole_kd.foundation.digest import NUMERICS, sha256_of_values
+from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.plain import plain_values
+
+OF_STAGE = re.compile(r"^(teacher\d*|assistant|student)_")
+FindModel = Callable[[str], type]
+
+
+def _no_names(name: str) -> type:
+    raise UserError(f"the model is given by its name, {name!r}, where only a class will do")
+
+
+class KDConfig(Config):
+    """A RecBole config that also finds our models and properties.
+
+    Differences a user can notice: command-line values are literals (never evaluated), ``--key=a=b`` keeps its
+    value, an unknown key or model is an error with the nearest names, and ``<data_path>/<name>/<name>.yaml``
+    (which ``recbole-kd convert`` writes) is read as the data set's own defaults.
+    """
+
+    stage: str | None = None  # of a run of several stages, the one that this config is for
+
+    def __init__(
+        self,
+        model: str | type | None = None,
+        dataset: str | None = None,
+        config_file_list: Sequence[str] | None = None,
+        config_dict: Mapping[str, Any] | None = None,
+        arguments: Sequence[str] = (),
+        find_model: FindModel = _no_names,
+    ) -> None:
+        """Merge all sources; the command line beats ``config_dict``, which beats files, which beat defaults.
+
+        Args:
+            model: a name or a class; ``None`` takes ``model`` from the other sources.
+            dataset: likewise.
+            config_file_list: YAML files.
+            config_dict: values by key.
+            arguments: command-line words ``--key=value``. ``sys.argv`` is never read.
+            find_model: from a name to a class; :func:`recbole_kd.registry.make_config` passes the one that knows all.
+
+        Raises:
+            UserError: an unknown model, data set or key, a value of a wrong type or range, an unreadable file.
+        """
+        compat.check_versions()
+        self._arguments = tuple(arguments)
+        self._find_model = find_model
+        self._method_values: dict[str, Any] = {}
+        try:
+            super().__init__(model, dataset, list(config_file_list or ()), dict(config_dict or {}))
+        except UserError:
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
+            raise UserError(f"RecBole refuses the config: {' '.join(str(error).split())}") from error
+        self._check_dataset()
+
+    def compatibility_settings(self) -> None:
+        """Replaces RecBole's, which reads NumPy names that are gone."""
+        compat.restore_removed_names()
+
+    def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
+        return {key: literal(value) if isinstance(value, str) else value for key, value in config_dict.items()}
+
+    def _load_cmd_line(self) -> dict[str, Any]:
+        return self._convert_config_dict(parse_arguments(self._arguments))
+
+    def _load_config_files(self, file_list: Iterable[str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for file in file_list:
+            values.update(self._read_yaml(Path(file)))
+        return values
+
+    def _read_yaml(self, file: Path) -> dict[str, Any]:
+        try:
+            values = yaml.load(file.read_text(encoding="utf-8"), Loader=self.yaml_loader)
+        except OSError as error:
+            raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict | None):
+            raise UserError(f"{file} holds a {type(values).__name__}; it must hold lines of the form key: value")
+        return values or {}
+
+    def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
+        model = model or self.external_config_dict.get("model")
+        dataset = dataset or self.external_config_dict.get("dataset")
+        for key, value in (("model", model), ("dataset", dataset)):
+            if not value:
+                raise UserError(f"no {key} is given; add --{key}=NAME")
+        model_class = model if isinstance(model, type) else self._find_model(str(model))
+        return model_class.__name__, model_class, str(dataset)
+
+    def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
+        super()._load_internal_config_dict(model, model_class, dataset)
+        data_path = self.external_config_dict.get("data_path", self.internal_config_dict["data_path"])
+        tuned = self.external_config_dict.get("tuned", True)
+        own = [properties.model_file(model)] + [properties.tuned_file(model, dataset)] * bool(tuned)
+        for file in own_default_files(model, dataset, data_path, tuned):
+            values = self._read_yaml(file)
+            if file.parent == Path(data_path) / dataset:
+                self._check_keys(values, f" in {file}")
+            self.internal_config_dict.update(values)
+            self._method_values.update(values if file in own else {})
+        self._method_values.update(self.external_config_dict)
+
+    def _get_final_config_dict(self) -> dict[str, Any]:
+        """Merge and check before RecBole works with the values, whose own errors are tracebacks."""
+        self._check_keys(self.external_config_dict)
+        values = super()._get_final_config_dict()
+        settings = RunSettings.read(values)
+        settings.check_metrics()
+        return values
+
+    def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
+        known = properties.known_keys() | _keys_of_distiller(self.model_class)
+        for key in map(str, given):
+            if key not in known and OF_STAGE.sub("", key) not in known and not key.startswith("alias_of_"):
+                hint = did_you_mean(key, known) or "; see recbole-kd train --help"
+                raise UserError(f"{key!r}{where} is not a key of RecBole or recbole_kd{hint}")
+
+    def _check_dataset(self) -> None:
+        folder = Path(self["data_path"])
+        if folder.is_dir() or self.dataset in properties.keys_of(properties.RECBOLE_FOLDER / "dataset" / "url.yaml"):
+            return
+        there = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()] if folder.parent.is_dir() else []
+        hint = did_you_mean(self.dataset, [*there, "ml-100k"]) or "; make it with recbole-kd convert, or use ml-100k"
+        raise UserError(f"there is no data set {self.dataset!r} in {folder.parent}{hint}")
+
+    def for_stage(self, stage: str, model_class: type, drop: Iterable[str] = ()) -> KDConfig:
+        """Return the config of one training stage of a distillation run.
+
+        Args:
+            stage: ``"student"``, ``"teacher"``, or ``"teacher2"`` and so on; a key ``teacher_learning_rate`` is the
+                ``learning_rate`` of all teachers and nobody else's, ``teacher2_learning_rate`` of the second alone.
+            model_class: what the stage trains; its own YAML gives the defaults.
+            drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
+        """
+        drop = {"model", "dataset", *keys_with(Effect.MODELS), *drop}
+        prefixes = stage_prefixes(stage)
+        values = {
+            key: value for key, value in self._method_values.items() if key not in drop and not OF_STAGE.match(key)
+        }
+        for prefix in prefixes:
+            own = {key: value for key, value in self._method_values.items() if key.startswith(prefix)}
+            values |= {key.removeprefix(prefix): value for key, value in own.items()}
+        if stage == "student":
+            values.pop("checkpoint", None)  # the student is what is trained
+        config = type(self)(model=model_class, dataset=self.dataset, config_dict=values, find_model=self._find_model)
+        config.stage = stage
+        return config
+
+    def set_default(self, key: str, value: Any) -> None:
+        """Set a value of this run and all its stages, unless the user has given one."""
+        if key not in self.external_config_dict:
+            self[key] = value
+            self._method_values.setdefault(key, value)
+
+    def find_model(self, name: str) -> type:
+        """The class that ``name`` means in this run.
+
+        Raises:
+            UserError: there is none.
+        """
+        return self._find_model(name)
+
+    def teacher_names(self) -> list[str]:
+        """The models of ``teacher``, none or several."""
+        return model_names(self["teacher"])
+
+    def asked_for(self, stage: str) -> dict[str, Any]:
+        """What the user, not a YAML file of ours, gave for one teacher: its model and its own settings."""
+        prefixes = stage_prefixes(stage)
+        given = self.external_config_dict
+        found = {
+            key.removeprefix(prefix): value
+            for prefix in prefixes
+            for key, value in given.items()
+            if key.startswith(prefix) and changes_stage(key.removeprefix(prefix))
+        }
+        if isinstance(given.get("teacher"), str) and len(self.teacher_names()) == 1:
+            found["model"] = given["teacher"]
+        return found
+
+    def fingerprint(self, *parts: str) -> str:
+        """A short digest of our numerics, of every value that can change a number of this stage, and of ``parts``."""
+        values = {key: value for key, value in self.final_config_dict.items() if changes_stage(key)}
+        return sha256_of_values([NUMERICS, plain_values(values), parts], sort_keys=True)[:12]
+
+
+def recorded_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the config kept in a checkpoint says of a model and its data, fit to be a ``config_dict`` again.
+
+    Where that run wrote and reported, on which device, and what RecBole worked out of other values is left out. The
+    values are not checked; :class:`KDConfig` does that.
+    """
+    kept = {*filter(changes_stage, properties.known_keys()), "data_path", "features_path"}
+    values = {key: value for key, value in config.items() if key in kept or str(key).startswith("alias_of_")}
+    if isinstance(values.get("data_path"), str):
+        values["data_path"] = str(Path(values["data_path"]).parent)  # RecBole has added the data set's name
+    negatives = values.get("train_neg_sample_args")
+    if isinstance(negatives, dict) and negatives.get("distribution") == "none":
+        values["train_neg_sample_args"] = None  # as RecBole takes it, and does not take its own word for it
+    return values
+
+
+def model_names(value: Any) -> list[str]:
+    """Names separated by commas, or a list of them; none where there is no value."""
+    parts = value.split(",") if isinstance(value, str) else value or []
+    return [str(part).strip() for part in parts]
+
+
+def stage_prefixes(stage: str) -> list[str]:
+    """How a key begins that is for this stage: ``teacher_`` is for all teachers, ``teacher2_`` for the second alone."""
+    if not stage.startswith("teacher"):
+        return [f"{stage}_"]
+    return ["teacher_", f"teacher{stage.removeprefix('teacher') or 1}_"]
+
+
+def _keys_of_distiller(model: type) -> frozenset[str]:
+    """The hyperparameters of a method's distiller, which another package may have brought without a YAML file."""
+    distiller = getattr(model, "distiller_class", None)
+    return frozenset(distiller.settings_class.model_fields) if distiller else frozenset()
+
+
+def own_default_files(model: str, dataset: str, data_path: str, tuned: bool = True) -> list[Path]:
+    """The YAML files that are read on top of RecBole's own for this model and data set, weakest first."""
+    files = [
+        properties.FOLDER / "overall.yaml",
+        properties.model_file(model),
+        properties.RECBOLE_FOLDER / "dataset" / f"{dataset}.yaml",
+        Path(data_path) / dataset / f"{dataset}.yaml",
+    ]
+    files += [properties.tuned_file(model, dataset)] * bool(tuned)
+    return [file for file in files if file.is_file()]
+
+
+def parse_arguments(arguments: Iterable[str]) -> dict[str, str]:
+    """Split command-line words ``--key=value`` at the first ``=``.
+
+    Raises:
+        UserError: a word of another form, or one key given twice with different values.
+    """
+    values: dict[str, str] = {}
+    for word in arguments:
+        key, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or not equals or not key:
+            raise UserError(f"cannot read the argument {word!r}; write it as --key=value")
+        if values.setdefault(key, value) != value:
+            raise UserError(f"--{key} is given twice, as {values[key]!r} and {value!r}; keep one")
+    return values
+
+
+def literal(text: str) -> Any:
+    """The Python literal that ``text`` spells, ``true``/``false``/``null`` in any case, or the text itself.
+
+    A list or dict whose quotes the shell took, ``[Recall,NDCG]``, is read as YAML reads it.
+    """
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        pass
+    if text[:1] + text[-1:] in ("[]", "{}"):
+        try:
+            return yaml.safe_load(text)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return text
+    return {"true": True, "false": False, "null": None}.get(text.lower(), text)

@@ -1,0 +1,80 @@
+"""RecBole's loaders: their data, their masks, and batches of a full ranking cut from flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from recbole.data import data_preparation
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.interaction import Interaction
+from torch import Tensor
+
+from recbole_kd.bridge.recbole import Dataset
+from recbole_kd.ops.ragged import Ragged
+
+
+class Loaders(NamedTuple):
+    """RecBole's train, validation and test loaders of one stage; None where there is none."""
+
+    train: Any
+    valid: Any
+    test: Any
+
+    @property
+    def train_part(self) -> Any:
+        """The data set of the training split, a :class:`~recbole_kd.data.dataset.MultiModalDataset`."""
+        return self.train._dataset
+
+    def parts(self) -> Iterator[Dataset]:
+        """The data sets of the splits that are there."""
+        return (loader._dataset for loader in self if loader is not None)
+
+    def generators(self) -> list[torch.Generator]:
+        """What each loader draws from."""
+        return [loader.generator for loader in self if loader is not None]
+
+
+def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders:
+    """RecBole's loaders of a data set, with faster batches of full rankings.
+
+    Args:
+        config: of the stage.
+        dataset: keeps its split.
+        mask_train_only: leave only training items out of the test ranking; RecBole leaves out validation items too.
+    """
+    loaders = Loaders(*data_preparation(config, dataset))
+    if mask_train_only and isinstance(loaders.test, FullSortEvalDataLoader):
+        _mask_train_only(loaders)
+    for loader in (loaders.valid, loaders.test):
+        if ranks_all_items(loader):
+            loader.collate_fn = _FlatCollate(loader)
+    return loaders
+
+
+def ranks_all_items(loader: Any) -> bool:
+    """Whether a loader's evaluation is a full ranking of users."""
+    return isinstance(loader, FullSortEvalDataLoader) and not loader.is_sequential
+
+
+class _FlatCollate:
+    """RecBole's batches of a full ranking, cut from flat arrays; RecBole joins one small tensor a user each time."""
+
+    def __init__(self, loader: FullSortEvalDataLoader) -> None:
+        users = loader.uid_list.tolist()
+        self._users = loader.user_df
+        self._history = Ragged.from_lists([loader.uid2history_item[user] for user in users])
+        self._positive = Ragged.from_lists([loader.uid2positive_item[user].sort().values for user in users])
+
+    def __call__(self, index: Sequence[int]) -> tuple[Interaction, tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Return users, (row, item) of what to leave out, and row and item of the positives, both ascending."""
+        rows = torch.as_tensor(index)
+        return self._users[rows], self._history.rows(rows), *self._positive.rows(rows)
+
+
+def _mask_train_only(loaders: Loaders) -> None:
+    train_items = loaders.train._sampler.used_ids
+    for user in loaders.test.uid_list.tolist():
+        positives = set(loaders.test.uid2positive_item[user].tolist())
+        loaders.test.uid2history_item[user] = torch.tensor(sorted(train_items[user] - positives), dtype=torch.int64)

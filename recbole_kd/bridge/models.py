@@ -1,0 +1,31 @@
+"""RecBole's own models."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+
+from recbole.model import general_recommender
+from recbole.utils import ModelType
+
+from recbole_kd.bridge.recbole import AbstractRecommender, GeneralRecommender
+
+
+@cache
+def recbole_models() -> dict[str, type]:
+    """RecBole's general recommenders by class name."""
+    return {
+        name: value
+        for name, value in vars(general_recommender).items()
+        if inspect.isclass(value) and issubclass(value, GeneralRecommender)
+    }
+
+
+def is_computed_at_once(model: type) -> bool:
+    """Whether a model such as EASE, ItemKNN or Pop is computed from the data, and not trained step by step."""
+    return getattr(model, "type", None) == ModelType.TRADITIONAL
+
+
+def scores_all_items(model: type) -> bool:
+    """Whether a model has a faster way to score all items than pair by pair."""
+    return getattr(model, "full_sort_predict", None) is not AbstractRecommender.full_sort_predict

@@ -1,0 +1,137 @@
+"""The command ``recbole-kd recommend``: its own options, where the users come from, and where the lists go."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import IO, Literal
+
+from tqdm import tqdm
+
+from recbole_kd.bridge.config import literal, parse_arguments
+from recbole_kd.cli.words import wants_help
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import replacing
+from recbole_kd.foundation.settings import Count, Settings
+from recbole_kd.serving.list_formats import write_lists
+from recbole_kd.serving.recommend import Recommender, skipped
+from recbole_kd.serving.trained_model import TrainedModel, open_trained
+
+FEW_USERS = 20  # of which a table is still read
+
+HELP = """\
+usage: recbole-kd recommend --checkpoint=PATH --users=TOKENS [--topk=10] [--any_key=value ...]
+
+Print the best items of users by a trained model, a distilled student among them. Model, data set and settings come
+from the checkpoint; stdout holds the result alone.
+
+  --checkpoint=PATH      a checkpoint of ours or one that RecBole saved; no code in it is executed
+  --users=TOKENS         raw user tokens, separated by commas; @FILE: one a line; all: every user
+  --topk=10              length of the lists
+  --seen=true            keep items that the user has interacted with in training
+  --skip_unknown=true    leave unknown users out with a warning
+  --cache_dir=FOLDER     a teacher's scores, made by recbole-kd teach: its lists stand beside, with what both share
+  --format=FORMAT        table (on a terminal, up to 20 users), json (one object a line, a user each; otherwise),
+                         or csv (user,rank,item,score; with --cache_dir also teacher_item,teacher_score)
+  --output=FILE          write there, whole or not at all; all users on a terminal need it
+  --show_progress=false  no progress bar
+  --data_path=FOLDER     the folder that holds the data set's folder, if it is no longer where it was in training
+  --any_key=value        any other key that shall beat the checkpoint's
+"""
+
+
+class Options(Settings):
+    """The keys that are the command's own; all others are the config's."""
+
+    checkpoint: str
+    users: str
+    topk: Count = 10
+    seen: bool = False
+    skip_unknown: bool = False
+    cache_dir: str | None = None
+    format: Literal["table", "json", "csv"] | None = None
+    output: str | None = None
+    show_progress: bool = True
+
+
+_OF_TEXT = ("checkpoint", "users", "cache_dir", "format", "output")  # a user called 7 is no number
+
+
+def main(words: Sequence[str]) -> int:
+    """Print or write the lists that ``words`` ask for; returns the exit status.
+
+    Raises:
+        UserError: as :func:`recbole_kd.serving.recommend.recommend`, and what is wrong with an option or a file.
+    """
+    if wants_help(words):
+        print(HELP)
+        return 0
+    given = parse_arguments(words)
+    for key, what in (("checkpoint", "PATH"), ("users", "TOKENS")):
+        if not given.get(key):
+            raise UserError(f"no {key} is given; add --{key}={what}")
+    options = Options.read({key: value if key in _OF_TEXT else literal(value) for key, value in given.items()})
+    if options.users == "all" and not options.output and sys.stdout.isatty():
+        raise UserError("the lists of all users do not fit a terminal; write them to a file with --output=FILE")
+    result = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):  # RecBole's models print now and then
+            overrides = {key: value for key, value in given.items() if key not in Options.model_fields}
+            _recommend(options, open_trained(options.checkpoint, overrides), result)
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), result.fileno())
+    except KeyboardInterrupt:
+        print("recbole-kd: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None:
+    recommender = Recommender(trained, options.topk, seen=options.seen, cache_dir=options.cache_dir)
+    users, unknown = recommender.find(_tokens(options.users), skip_unknown=options.skip_unknown)
+    unsure = "" if trained.verified else "; it does not name its data, so only sizes were compared"
+    print(f"{trained.config.model} of {trained.checkpoint}, data set in {trained.data_path}{unsure}", file=sys.stderr)
+    if unknown:
+        print(f"recbole-kd: warning: {skipped(unknown)}", file=sys.stderr)
+    on_screen = result.isatty() and not options.output
+    style = options.format or ("table" if on_screen and len(users) <= FEW_USERS else "json")
+    hidden = not options.show_progress or on_screen or len(users) <= FEW_USERS
+    with _destination(options.output, result) as stream:
+        bar = tqdm(recommender.lists(users), total=len(users), unit="user", desc="Recommend", disable=hidden)
+        write_lists(bar, stream, style, recommender.compares)
+        stream.flush()
+
+
+def _tokens(users: str) -> list[str] | None:
+    """Raw tokens of ``--users``, None for all."""
+    if users == "all":
+        return None
+    if not users.startswith("@"):
+        found = [token.strip() for token in users.split(",")]
+    else:
+        try:
+            found = Path(users[1:]).read_text(encoding="utf-8").split("\n")
+        except OSError as error:
+            raise UserError(f"cannot read the users in {users[1:]}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise UserError(f"the file of users {users[1:]} is no UTF-8 text; save it as such") from None
+        found = [token.rstrip("\r") for token in found]
+    tokens = [token for token in found if token]
+    if not tokens:
+        raise UserError(f"--users={users} names no user; give tokens separated by commas, @FILE or all")
+    return tokens
+
+
+@contextmanager
+def _destination(output: str | None, result: IO[str]) -> Iterator[IO[str]]:
+    if not output:
+        yield result
+        return
+    try:
+        with replacing(output, "w") as stream:
+            yield stream
+    except OSError as error:
+        raise UserError(f"cannot write {output}: {error.strerror or error}") from None

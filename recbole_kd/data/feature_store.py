@@ -1,0 +1,126 @@
+"""One store of modality tensors, shared by a data set and the three splits that are copied from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recbole_kd.data.features import complete, find_modalities, item_ids_path, load_features
+from recbole_kd.data.matrix import finite_float32, row_blocks
+from recbole_kd.foundation.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Preloaded:
+    """A modality that came by RecBole's ``preload_weight``.
+
+    Attributes:
+        matrix: (item_num, d_m), aligned to internal item ids, float64 as RecBole makes it.
+        present: bool (item_num,), which items have a row; row 0 False.
+        source: named in messages.
+    """
+
+    matrix: np.ndarray
+    present: np.ndarray
+    source: str
+
+
+class FeatureStore:
+    """Finds modalities at the first question, loads each at its first use and keeps it.
+
+    Args:
+        name: the data set's name.
+        folder: where ``<name>.<modality>.npy`` and ``<name>.item_ids`` lie.
+        item_tokens: raw token of each internal item id.
+        preloaded: modalities by RecBole's own route.
+        selected: modalities wanted, in this order; None for all that are found.
+        missing_features: see :func:`~recbole_kd.data.features.load_features`.
+        feature_norm: see :func:`~recbole_kd.data.features.load_features`.
+        prepare: called with ``folder`` before it is looked at; must be a module-level function, for pickling.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        item_tokens: Sequence[str],
+        preloaded: Mapping[str, Preloaded] | None = None,
+        selected: Sequence[str] | None = None,
+        missing_features: str = "error",
+        feature_norm: str = "standardise",
+        prepare: Callable[[Path], object] | None = None,
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.item_tokens = item_tokens
+        self.missing_features = missing_features
+        self.feature_norm = feature_norm
+        self._preloaded = dict(preloaded or {})
+        self._selected = None if selected is None else tuple(selected)
+        self._prepare = prepare
+        self._files: dict[str, Path] | None = None
+        self._tensors: dict[str, torch.Tensor] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a saved data set must notice feature files that changed since
+        return {**self.__dict__, "_files": None, "_tensors": {}}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """The modality names: those selected, in that order, else all that were found, sorted."""
+        found = {**self._find_files(), **self._preloaded}
+        if self._selected is None:
+            return tuple(sorted(found))
+        for modality in self._selected:
+            if modality not in found:
+                have = ", ".join(sorted(found)) if found else "none"
+                raise UserError(
+                    f"modality {modality!r} of data set {self.name!r} is not in {self.folder} (found there: {have})"
+                    f"{did_you_mean(modality, found) or '; put its features there or change modalities'}"
+                )
+        return self._selected
+
+    def get(self, modality: str) -> torch.Tensor:
+        """Return float32 (item_num, d_m), row 0 zero; the same tensor at every call, so do not change it."""
+        if modality not in self._tensors:
+            if modality not in self.modalities:
+                raise UserError(
+                    f"modality {modality!r} is not among the modalities of data set {self.name!r} "
+                    f"({', '.join(self.modalities) or 'none'}){did_you_mean(modality, self.modalities)}"
+                )
+            self._tensors[modality] = torch.from_numpy(self._load(modality, self.feature_norm))
+        return self._tensors[modality]
+
+    def raw(self, modality: str) -> torch.Tensor:
+        """Return :meth:`get` as if ``feature_norm`` were ``none``; read at each call."""
+        return torch.from_numpy(self._load(modality, "none")) if self.feature_norm != "none" else self.get(modality)
+
+    def _load(self, modality: str, feature_norm: str) -> np.ndarray:
+        policies = (self.missing_features, feature_norm)
+        if modality not in self._preloaded:
+            path, ids = self._find_files()[modality], item_ids_path(self.folder, self.name)
+            return load_features(path, ids, self.item_tokens, modality, *policies)
+        given = self._preloaded[modality]
+        aligned = np.zeros(given.matrix.shape, dtype=np.float32)
+        for start, block in row_blocks(given.matrix):
+            cast = finite_float32(block, start, self.item_tokens, modality, given.source)
+            aligned[start : start + len(block)] = cast
+        aligned[~given.present] = 0.0
+        return complete(aligned, given.present, self.item_tokens, modality, given.source, *policies)
+
+    def _find_files(self) -> dict[str, Path]:
+        if self._files is None:
+            if self._prepare is not None:
+                self._prepare(self.folder)
+            files = find_modalities(self.folder, self.name)
+            for modality in sorted(files.keys() & self._preloaded.keys()):
+                raise UserError(
+                    f"modality {modality!r} comes from {files[modality]} and from preload_weight; keep one of them"
+                )
+            self._files = files
+        return self._files

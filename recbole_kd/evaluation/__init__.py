@@ -1,0 +1,1 @@
+"""Metrics of each user, tests on them, and what a ranking costs."""

@@ -1,0 +1,1 @@
+"""What a person looks at when runs have ended: tables, curves, pages of pictures."""

@@ -1,0 +1,42 @@
+"""Numbers that take long to compute, kept in files: what is there is not computed again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_kd.foundation.files import replacing
+
+Numbers = dict[str, np.ndarray]
+
+
+class Kept:
+    """A folder with one ``.npz`` for each computation, named by a digest of what it depends on."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, name: str, depends_on: Any, compute: Callable[[], Numbers]) -> Numbers:
+        """Read the numbers, or compute and write them; a damaged file is written anew.
+
+        Args:
+            name: how the file's name begins.
+            depends_on: plain values.
+            compute: gives arrays without Python objects by name.
+        """
+        digest = hashlib.sha256(json.dumps([name, depends_on]).encode()).hexdigest()[:16]
+        path = self._folder / f"{name}-{digest}.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return dict(file)
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            numbers = compute()
+        with replacing(path) as stream:
+            np.savez_compressed(stream, **numbers)  # type: ignore[arg-type]
+        return numbers

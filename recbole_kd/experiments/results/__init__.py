@@ -1,0 +1,1 @@
+"""What finished runs leave: records, rows of a table, values of each user."""

@@ -1,0 +1,63 @@
+"""One run from Python: what ``recbole-kd train`` and ``teach`` do, without a word on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.experiments.report.of_run import write_report
+from recbole_kd.registry import make_config
+from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.training.callbacks import Callback
+from recbole_kd.training.record import Result
+from recbole_kd.training.run import keep_scores, train_and_test
+
+
+def run(
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
+) -> Result:
+    """Train and evaluate a model, or a teacher and its student.
+
+    Nothing is printed, and no log is kept; ``show_progress: True`` draws progress bars. Files are written where
+    ``result_file`` and ``report_dir`` say.
+
+    Args:
+        model: a name or a class.
+        dataset: a name.
+        config_file_list: YAML files.
+        config_dict: values by key.
+        arguments: command-line words.
+        callbacks: are told how the run goes, and may end it by raising.
+
+    Raises:
+        UserError: something in the arguments, the config or the data that the user can mend.
+    """
+    config = _silent(make_config(model, dataset, config_file_list, config_dict, arguments))
+    result = train_and_test(config, callbacks)
+    if config["report_dir"]:
+        write_report(result)
+    return result
+
+
+def teach(
+    model: str | type | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str] | None = None,
+    config_dict: Mapping[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
+) -> TeacherCache:
+    """Train or load a teacher and write the cache of its scores; arguments and errors are those of :func:`run`."""
+    return keep_scores(_silent(make_config(model, dataset, config_file_list, config_dict, arguments)), callbacks)
+
+
+def _silent(config: KDConfig) -> KDConfig:
+    """RecBole's default is a progress bar; from Python one has to ask for it."""
+    config.set_default("show_progress", False)
+    return config

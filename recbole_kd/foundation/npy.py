@@ -1,0 +1,71 @@
+"""Strangers' ``.npy`` files: the header first, the data memory-mapped, nothing ever unpickled."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import IO, Any, Literal, NamedTuple
+
+import numpy as np
+
+
+class NpyError(ValueError):
+    """What is wrong with a file, as the end of a sentence that begins with its name: "is an empty file; …"."""
+
+
+class Header(NamedTuple):
+    """What a ``.npy`` file says of its array; the data begin at byte ``offset``."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def file_size(self) -> int:
+        """Bytes of a whole file with this header."""
+        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_header(path: Path) -> Header:
+    """Read a header without touching the data.
+
+    Raises:
+        NpyError: the file is missing, empty, cut short inside its header, or no ``.npy`` file.
+        OSError: it cannot be read.
+    """
+    if not path.is_file():
+        raise NpyError("does not exist")
+    if path.stat().st_size == 0:
+        raise NpyError("is an empty file; copy it again")
+    with path.open("rb") as stream:
+        start = stream.read(len(np.lib.format.MAGIC_PREFIX))
+        if start != np.lib.format.MAGIC_PREFIX:
+            if np.lib.format.MAGIC_PREFIX.startswith(start):
+                raise NpyError("is cut short inside its header; copy it again")
+            raise NpyError(
+                f"is not a .npy file (it starts with {start!r}); write it with numpy.save as a float32 matrix"
+            )
+        stream.seek(0)
+        try:
+            version = np.lib.format.read_magic(stream)
+            # version 3 differs from 2 only in the encoding of field names, and arrays with fields are welcome nowhere
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            return Header(*read(stream), stream.tell())
+        except (ValueError, EOFError, SyntaxError, TypeError) as error:
+            if "EOF" in str(error):
+                raise NpyError("is cut short inside its header; copy it again") from error
+            reason = str(error).splitlines()[0]
+            raise NpyError(f"has a broken .npy header ({reason}); write it again with numpy.save") from error
+
+
+def write_header(stream: IO[bytes], shape: tuple[int, ...], dtype: str) -> None:
+    """Begin a ``.npy`` file whose rows are written afterwards."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
+
+
+def open_array(path: Path, mode: Literal["r", "c"] = "c") -> np.ndarray:
+    """Memory-map an array: read-only, or (``"c"``) so that whoever writes to it writes to a copy of his own."""
+    found: np.ndarray = np.load(path, mmap_mode=mode, allow_pickle=False)
+    return found

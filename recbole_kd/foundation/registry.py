@@ -1,0 +1,90 @@
+"""Things by name: those that lie in a folder of ours, those registered in this process, those of other packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pkgutil import walk_packages
+from types import ModuleType
+from typing import Any, Generic, TypeVar
+
+from recbole_kd.foundation.errors import UserError
+
+Thing = TypeVar("Thing")
+
+
+@dataclass
+class Registry(Generic[Thing]):
+    """One kind of thing that others may add to, by a file in our folder or by an entry point of their package.
+
+    Attributes:
+        kind: as a message calls it, ``distiller``.
+        package: whose modules may each hold one, in a constant that is called as the kind, ``DISTILLER``.
+        accepts: whether something is of this kind.
+        expected: what it should be, for the message where it is not.
+        name_of: a thing's name, from the name of its module and itself.
+    """
+
+    kind: str
+    package: str
+    accepts: Callable[[Any], bool]
+    expected: str
+    name_of: Callable[[str, Thing], str]
+    _registered: dict[str, Thing] = field(default_factory=dict)
+
+    @property
+    def group(self) -> str:
+        """The entry-point group in which other packages name theirs: ``recbole_kd.distillers``."""
+        return f"recbole_kd.{self.kind}s"
+
+    def register(self, name: str, thing: Thing) -> None:
+        """Make ``name`` mean ``thing`` in this process; a package does so for good with an entry point."""
+        self._registered[name] = thing
+
+    def names(self) -> set[str]:
+        """All names that :meth:`find` knows."""
+        return {*self._own, *self._registered, *self._offered()}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names()
+
+    def find(self, name: str) -> Thing:
+        """The thing called ``name``; ours win over registered ones, and those over entry points.
+
+        Raises:
+            UserError: another package's entry point cannot be loaded, or is of another kind.
+            KeyError: there is none.
+        """
+        if name in self._own:
+            return self._own[name]
+        if name in self._registered:
+            return self._registered[name]
+        entry = self._offered()[name]
+        try:
+            found: Thing = entry.load()
+        except Exception as error:  # whatever another package does wrong
+            raise UserError(f"the {self.kind} {name!r} of {entry.value} cannot be loaded: {error}") from error
+        if not self.accepts(found):
+            raise UserError(f"the {self.kind} {name!r} of {entry.value} is no {self.expected}")
+        return found
+
+    def all(self) -> dict[str, Thing]:
+        """Everything by its name."""
+        return {name: self.find(name) for name in sorted(self.names())}
+
+    @cached_property
+    def _own(self) -> dict[str, Thing]:
+        package = import_module(self.package)
+        found: dict[str, Thing] = {}
+        for info in walk_packages(package.__path__, f"{self.package}."):
+            module: ModuleType = import_module(info.name)
+            if hasattr(module, self.kind.upper()):
+                thing: Thing = getattr(module, self.kind.upper())
+                found[self.name_of(info.name.rpartition(".")[2], thing)] = thing
+        return found
+
+    def _offered(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=self.group)}

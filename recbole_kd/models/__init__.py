@@ -1,0 +1,1 @@
+"""Models that RecBole lacks, or has slower."""

@@ -1,0 +1,32 @@
+"""RecBole's LightGCN on the fast graph core: the same parameters, the same values, a tenth of the time."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from recbole_kd.bridge.recbole import RecBoleLightGCN
+from recbole_kd.ops.graph import Graph, bipartite_graph, interaction_matrix, layer_mean
+
+
+class LightGCN(RecBoleLightGCN):
+    """LightGCN (He et al., SIGIR 2020), drop-in for RecBole's: a state dict of one loads in the other."""
+
+    def get_norm_adj_mat(self) -> Graph:
+        """Return ``D^-1/2 A D^-1/2`` over (n_users + n_items) nodes; RecBole's constructor stores it."""
+        pairs = self.interaction_matrix
+        return bipartite_graph(
+            interaction_matrix(np.asarray(pairs.row), np.asarray(pairs.col), self.n_users, self.n_items)
+        )
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Return the final user and item embeddings, (n_users, d) and (n_items, d)."""
+        final = layer_mean(self.norm_adj_matrix, self.get_ego_embeddings(), self.n_layers)
+        return final[: self.n_users], final[self.n_users :]
+
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        """The Scorer contract: what a score is the dot product of."""
+        return self.forward()
+
+
+MODEL = LightGCN

@@ -1,0 +1,109 @@
+"""What all models of users, items and item features share: RecBole's contract around two embedding matrices."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from recbole_kd.bridge.recbole import Config, GeneralRecommender, InputType, Interaction
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.settings import Settings
+from recbole_kd.ops.graph import interaction_matrix
+from recbole_kd.ops.losses import Batch
+
+OwnSettings = TypeVar("OwnSettings", bound=Settings)
+
+
+class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
+    """A model whose scores are dot products of final embeddings, computed from IDs and any number of modalities.
+
+    A subclass names its settings twice, as a type (``MultiModalRecommender[MySettings]``) and as
+    :attr:`settings_class`, builds its layers in ``__init__``, and gives :meth:`forward` and :meth:`loss`.
+
+    Attributes:
+        modalities: names, in the order of the data set.
+        interactions: 0/1 SciPy matrix (n_users, n_items) of the training split.
+    """
+
+    input_type = InputType.PAIRWISE
+    settings_class: ClassVar[type[Settings]]
+    settings: OwnSettings
+    reads_features = True
+    restore_user_e: Tensor | None
+    restore_item_e: Tensor | None
+
+    def __init__(self, config: Config, dataset: MultiModalDataset) -> None:
+        """Args:
+        config: holds the keys of :attr:`settings_class`.
+        dataset: the training split.
+
+        Raises:
+            UserError: a key is out of range, or the data set has no item features.
+        """
+        super().__init__(config, dataset)
+        self.settings = self.settings_class.read(config)  # type: ignore[assignment]
+        self.modalities = tuple(dataset.modalities)
+        if not self.modalities:
+            raise UserError(
+                f"{type(self).__name__} needs item features, but data set {config['dataset']!r} has none; put "
+                f"{config['dataset']}.<modality>.npy and {config['dataset']}.item_ids beside its atomic files"
+            )
+        for name in self.modalities:
+            self.register_buffer(f"features_{name}", dataset.features(name), persistent=False)
+        pairs = dataset.inter_matrix(form="coo")
+        self.interactions = interaction_matrix(np.asarray(pairs.row), np.asarray(pairs.col), self.n_users, self.n_items)
+        self.restore_user_e = self.restore_item_e = None
+        self.other_parameter_name = ["restore_user_e", "restore_item_e"]
+
+    def features(self, modality: str) -> Tensor:
+        """Features of all items, (n_items, d_m)."""
+        return self.get_buffer(f"features_{modality}")
+
+    def make_projections(self, size: int) -> nn.ModuleDict:
+        """One linear map of each modality to ``size`` dimensions."""
+        return nn.ModuleDict({name: nn.Linear(self.features(name).shape[1], size) for name in self.modalities})
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Return the final user and item embeddings, (n_users, d) and (n_items, d)."""
+        raise NotImplementedError
+
+    def loss(self, batch: Batch) -> Tensor:
+        """The training loss, a scalar."""
+        raise NotImplementedError
+
+    def embeddings(self) -> tuple[Tensor, Tensor]:
+        """The Scorer contract: what a score is the dot product of."""
+        return self.forward()
+
+    def calculate_loss(self, interaction: Interaction) -> Tensor:
+        """RecBole's entry to :meth:`loss`."""
+        self.forget()
+        return self.loss(Batch(*(interaction[key] for key in (self.USER_ID, self.ITEM_ID, self.NEG_ITEM_ID))))
+
+    def predict(self, interaction: Interaction) -> Tensor:
+        """Scores of user-item pairs, (B,)."""
+        users, items = self._restored()
+        return (users[interaction[self.USER_ID]] * items[interaction[self.ITEM_ID]]).sum(dim=1)
+
+    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+        """Scores of all items for the users of the batch, flat, (B · n_items,)."""
+        users, items = self._restored()
+        return (users[interaction[self.USER_ID]] @ items.T).view(-1)
+
+    def forget(self) -> None:
+        """Compute the embeddings anew at the next scoring; called where parameters change."""
+        self.restore_user_e = self.restore_item_e = None
+
+    def _restored(self) -> tuple[Tensor, Tensor]:
+        """The final embeddings, kept between two scorings as RecBole's graph models keep theirs."""
+        if self.restore_user_e is None or self.restore_item_e is None:
+            self.restore_user_e, self.restore_item_e = self.embeddings()
+        return self.restore_user_e, self.restore_item_e
+
+    def inference_parameters(self) -> int:
+        """Numbers read to score from a checkpoint: the parameters, and the feature matrices."""
+        parameters = sum(parameter.numel() for parameter in self.parameters())
+        return parameters + sum(self.features(name).numel() for name in self.modalities)

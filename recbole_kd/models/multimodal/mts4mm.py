@@ -1,0 +1,131 @@
+"""MTS²4MM's student: an ID view and modality views, fused by what these share and what each has besides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from recbole_kd.bridge.recbole import Config, xavier_uniform_initialization
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive, Settings
+from recbole_kd.models.multimodal.base import MultiModalRecommender
+from recbole_kd.models.multimodal.mgcn import contrast
+from recbole_kd.models.multimodal.views import ID, Encoders, Pair, SharedSpecific
+from recbole_kd.ops.graph import Graph, normalise
+from recbole_kd.ops.losses import Batch, bpr, squared_norm
+
+
+class MTS4MMStudentSettings(Settings):
+    """Hyperparameters of :class:`MTS4MMStudent`; ``properties/model/MTS4MMStudent.yaml`` explains each."""
+
+    embedding_size: Count
+    n_layers: CountOrZero
+    n_modality_layers: CountOrZero
+    knn_k: Count
+    shared_ids: bool
+    gated: bool
+    specific_pooling: Literal["mean", "sum"]
+    views: list[str] | None
+    inference_views: list[str] | None
+    reg_weight: NonNegative
+    contrast_weight: NonNegative
+    contrast_temperature: Positive
+
+
+class Views(NamedTuple):
+    """Final users and items, each view's own, and the fused modalities (n_users + n_items, d), None without any."""
+
+    user: Tensor
+    item: Tensor
+    views: dict[str, Pair]
+    modal: Tensor | None
+
+
+class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
+    """The student of MTS²4MM (sections 3.2-3.4), also a model of its own: ``E = E^ID + E^M`` (eqs. 18-21)."""
+
+    settings_class = MTS4MMStudentSettings
+
+    def __init__(self, config: Config, dataset: MultiModalDataset) -> None:
+        """As :class:`MultiModalRecommender`.
+
+        Raises:
+            UserError: ``views`` or ``inference_views`` names a view that there is not.
+        """
+        super().__init__(config, dataset)
+        settings = self.settings
+        trained = self._known("views", settings.views, (ID, *self.modalities))
+        self.trained_views = trained
+        self.used = self._known("inference_views", settings.inference_views, trained)
+        modalities = tuple(name for name in trained if name != ID)
+        self.encoders = Encoders(
+            self,
+            {name: self._item_graph(dataset, name) for name in modalities},
+            size=settings.embedding_size,
+            layers=settings.n_layers,
+            modality_layers=settings.n_modality_layers,
+            mean=True,
+            with_ids=ID in trained,
+            shared_ids=settings.shared_ids,
+        )
+        gated = settings.gated and ID in trained
+        self.fusion = SharedSpecific(modalities, settings.embedding_size, gated, settings.specific_pooling)
+        self.apply(xavier_uniform_initialization)
+
+    @staticmethod
+    def _known(key: str, wanted: list[str] | None, there: tuple[str, ...]) -> tuple[str, ...]:
+        for name in wanted or []:
+            if name not in there:
+                hint = did_you_mean(name, there) or f"; take from {', '.join(there)}"
+                raise UserError(f"{key}: there is no view {name!r}{hint}")
+        return tuple(name for name in there if not wanted or name in wanted)
+
+    def _item_graph(self, dataset: MultiModalDataset, name: str) -> Graph:
+        """The binary nearest items, made symmetric by union, and normalised."""
+        matrix = dataset.neighbours(name, self.settings.knn_k).binary().matrix()
+        return Graph.from_scipy(normalise(matrix.maximum(matrix.T)))
+
+    def forward(self) -> Views:  # type: ignore[override]
+        """Final users and items and what they come from; after training, of ``inference_views`` alone."""
+        views = self.encoders()
+        return self._joined(views, tuple(views) if self.training else self.used)
+
+    def _joined(self, views: dict[str, Pair], names: Sequence[str]) -> Views:
+        """What the views ``names`` give, fused."""
+        used = {name: pair for name, pair in views.items() if name in names}
+        joined = {name: torch.cat(pair) for name, pair in used.items()}
+        ids = joined.pop(ID, None)
+        guide = torch.cat(views[ID]) if ID in views else None
+        modal = self.fusion(joined, guide) if joined else None
+        parts = [part for part in (ids, modal) if part is not None]
+        user, item = torch.stack(parts).sum(dim=0).split([self.n_users, self.n_items])
+        return Views(user, item, views, modal)
+
+    def embeddings(self) -> Pair:
+        """The Scorer contract: what a score is the dot product of."""
+        return self.forward()[:2]
+
+    def embeddings_of(self, views: Sequence[str]) -> Pair:
+        """What :meth:`embeddings` gives of a model with these ``inference_views``."""
+        return self._joined(self.encoders(), views)[:2]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part).
+
+        The L2 is of the embedding tables, as LightGCN's is.
+        """
+        settings, found = self.settings, self.forward()
+        penalty = squared_norm(*self.encoders.tables(), batch)
+        loss = bpr(found.user, found.item, batch) + settings.reg_weight * penalty
+        if settings.contrast_weight and found.modal is not None and ID in found.views:
+            ids = torch.cat(found.views[ID])
+            temperature = settings.contrast_temperature
+            loss = loss + settings.contrast_weight * contrast(found.modal, ids, batch, self.n_users, temperature)
+        return loss
+
+
+MODEL = MTS4MMStudent

@@ -1,0 +1,140 @@
+"""Encoders of one view each, the IDs or a modality, and what joins the views: MGCN's and MTS²4MM's common parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from recbole_kd.models.multimodal.base import MultiModalRecommender
+from recbole_kd.ops.graph import Graph, bipartite_graph, bipartite_halves, layer_mean, light_gcn, propagate
+
+Pair = tuple[Tensor, Tensor]
+ID = "id"
+
+
+class ModalityView(nn.Module):
+    """Item IDs purified by one modality, ``E_i ⊙ σ(W_g (W x_i + b))``, propagated to like items, then to users."""
+
+    def __init__(
+        self, features: Tensor, item_graph: Graph, to_users: Graph, size: int, layers: int, mean: bool
+    ) -> None:
+        """Args:
+        features: (n_items, d_m), kept out of the state dict.
+        item_graph: items like each other.
+        to_users: items to users.
+        size: d.
+        layers: propagation steps on ``item_graph``.
+        mean: read out the mean over all steps, else the last.
+        """
+        super().__init__()
+        self.register_buffer("features", features, persistent=False)
+        self.item_graph, self.to_users, self.layers, self.mean = item_graph, to_users, layers, mean
+        self.projection = nn.Linear(features.shape[1], size)
+        self.gate = nn.Linear(size, size)
+
+    def forward(self, ids: Tensor) -> Pair:
+        """Users (n_users, d) and items (n_items, d) of this view, from item IDs (n_items, d)."""
+        items = ids * torch.sigmoid(self.gate(self.projection(self.get_buffer("features"))))
+        if self.mean:
+            items = layer_mean(self.item_graph, items, self.layers)
+        else:
+            for _ in range(self.layers):
+                items = propagate(self.item_graph, items)
+        return propagate(self.to_users, items), items
+
+
+class Encoders(nn.Module):
+    """One encoder a view: LightGCN on the IDs, and a :class:`ModalityView` a modality."""
+
+    def __init__(
+        self,
+        model: MultiModalRecommender[Any],
+        item_graphs: Mapping[str, Graph],
+        *,
+        size: int,
+        layers: int,
+        modality_layers: int,
+        mean: bool,
+        with_ids: bool = True,
+        shared_ids: bool = True,
+    ) -> None:
+        """Args:
+        model: has the features and the interactions.
+        item_graphs: of the modalities to encode.
+        size: d.
+        layers: propagation steps of the IDs.
+        modality_layers: those of a modality.
+        mean: see :class:`ModalityView`.
+        with_ids: whether the IDs are a view of their own.
+        shared_ids: whether the views purify one table of item IDs, or a table of their own each.
+        """
+        super().__init__()
+        self.n_users, self.layers, self.shared_ids = model.n_users, layers, shared_ids
+        self.graph = bipartite_graph(model.interactions).to(model.device)
+        to_users = bipartite_halves(model.interactions)[0].to(model.device)
+        self.user_embedding = nn.Embedding(model.n_users, size) if with_ids else None
+        tables = {ID} if shared_ids else {*item_graphs}
+        self.item_embeddings = nn.ModuleDict(
+            {name: nn.Embedding(model.n_items, size) for name in sorted(tables | ({ID} if with_ids else set()))}
+        )
+        self.views = nn.ModuleDict(
+            {
+                name: ModalityView(model.features(name), graph.to(model.device), to_users, size, modality_layers, mean)
+                for name, graph in item_graphs.items()
+            }
+        )
+
+    def forward(self) -> dict[str, Pair]:
+        """Users and items of every view, the ID's first."""
+        found: dict[str, Pair] = {}
+        if self.user_embedding is not None:
+            found[ID] = light_gcn(self.graph, self.user_embedding.weight, self._items(ID), self.layers)
+        for name, view in self.views.items():
+            found[name] = view(self._items(ID if self.shared_ids else name))
+        return found
+
+    def tables(self) -> Pair:
+        """The embeddings of users (n_users, d) and of items in all tables side by side, (n_items, T · d)."""
+        items = torch.cat([self._items(table) for table in self.item_embeddings], dim=1)
+        users = items.new_zeros(self.n_users, 0) if self.user_embedding is None else self.user_embedding.weight
+        return users, items
+
+    def _items(self, table: str) -> Tensor:
+        return self.item_embeddings.get_parameter(f"{table}.weight")
+
+
+class SharedSpecific(nn.Module):
+    """What modalities have in common, by attention, and what each has besides, gated by the IDs (MGCN, eqs. 10-14)."""
+
+    def __init__(self, modalities: tuple[str, ...], size: int, gated: bool, pooling: Literal["mean", "sum"]) -> None:
+        """Args:
+        modalities: one has nothing in common with others, and is passed on as it is.
+        size: d.
+        gated: whether a gate weighs each specific part.
+        pooling: how the common part and the specific ones are joined.
+        """
+        super().__init__()
+        self.pooling = pooling
+        several = len(modalities) > 1
+        self.query = (
+            nn.Sequential(nn.Linear(size, size), nn.Tanh(), nn.Linear(size, 1, bias=False)) if several else None
+        )
+        self.gates = nn.ModuleDict({name: nn.Linear(size, size) for name in modalities if several and gated})
+
+    def forward(self, views: Mapping[str, Tensor], guide: Tensor | None) -> Tensor:
+        """Join ``views`` of all modalities or some, each (n, d), for nodes whose IDs are ``guide`` (n, d).
+
+        Without gates the guide is not read. A single view is passed on as it is.
+        """
+        stacked = torch.stack(list(views.values()), dim=1)
+        if self.query is None or len(views) == 1:
+            return stacked.squeeze(1)
+        shared = (self.query(stacked).softmax(dim=1) * stacked).sum(dim=1, keepdim=True)
+        specific = stacked - shared
+        if self.gates:
+            specific = specific * torch.sigmoid(torch.stack([self.gates[name](guide) for name in views], dim=1))
+        parts = torch.cat([shared, specific], dim=1)
+        return parts.mean(dim=1) if self.pooling == "mean" else parts.sum(dim=1)

@@ -1,0 +1,1 @@
+"""A trained model from its checkpoint, and its recommendations."""

@@ -1,0 +1,155 @@
+"""Recommendations of a trained model: raw item tokens and scores for raw user tokens, beside a teacher's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from logging import getLogger
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from recbole_kd.data.interactions import positives_of
+from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.scoring.ranking import Block, score_blocks
+from recbole_kd.scoring.scores import Scores
+from recbole_kd.serving.trained_model import TrainedModel, open_trained
+
+_USERS_FOR_A_HINT = 50_000  # finding a similar name takes seconds among more
+
+
+class Listed(NamedTuple):
+    """One item of a list; the score is the float32 that the model gave, in its shortest decimal form."""
+
+    item: str
+    score: float
+
+
+class Recommendation(NamedTuple):
+    """A user's best items, best first, and the teacher's where there is one; all there are where topk is more."""
+
+    user: str
+    items: tuple[Listed, ...]
+    teacher: tuple[Listed, ...] | None = None
+
+    @property
+    def overlap(self) -> int | None:
+        """How many items both lists hold; None without a teacher."""
+        if self.teacher is None:
+            return None
+        return len({listed.item for listed in self.items} & {listed.item for listed in self.teacher})
+
+
+def recommend(
+    checkpoint: str | os.PathLike[str],
+    users: Sequence[str] | None = None,
+    *,
+    topk: int = 10,
+    seen: bool = False,
+    cache_dir: str | os.PathLike[str] | None = None,
+    skip_unknown: bool = False,
+    config_dict: Mapping[str, Any] | None = None,
+) -> Iterator[Recommendation]:
+    """Yield each user's best items by a checkpoint's model.
+
+    Everything is checked before this returns; users are then scored block by block while the iterator is read.
+
+    Args:
+        checkpoint: a file of ours or of stock RecBole.
+        users: raw tokens; None for all users of the data set, in the order of RecBole's ids.
+        topk: length of the lists.
+        seen: keep items of the user's training interactions.
+        cache_dir: a teacher's cache, whose lists are given too.
+        skip_unknown: leave unknown users out, with a warning, instead of refusing them.
+        config_dict: values that beat those of the checkpoint, such as ``data_path``.
+
+    Raises:
+        UserError: the checkpoint, the data set and the cache cannot be read or do not belong together, a user is
+            unknown, or ``topk`` is more than there are items; from the iterator: a score is no number.
+    """
+    recommender = Recommender(open_trained(checkpoint, config_dict), topk, seen=seen, cache_dir=cache_dir)
+    ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
+    if unknown:
+        getLogger().warning(skipped(unknown))
+    return recommender.lists(ids)
+
+
+def skipped(unknown: Sequence[str]) -> str:
+    """The warning about users that were left out."""
+    return f"skipped {len(unknown)} unknown user{'s' * (len(unknown) > 1)}, the first is {unknown[0]!r}"
+
+
+class Recommender:
+    """A trained model, and perhaps its teacher's scores, with what a list of it needs."""
+
+    def __init__(
+        self, trained: TrainedModel, topk: int, *, seen: bool = False, cache_dir: str | os.PathLike[str] | None = None
+    ) -> None:
+        """Arguments and errors are those of :func:`recommend`."""
+        self.trained = trained
+        train = trained.train
+        if not 1 <= topk < train.item_num:
+            raise UserError(f"topk={topk} must be from 1 to the {train.item_num - 1} items of {trained.config.dataset}")
+        self._topk = topk
+        self._users = train.field2id_token[train.uid_field]
+        self._items = train.field2id_token[train.iid_field]
+        self._seen = None if seen else positives_of(train)
+        self._sources: list[Scores] = [trained.scores]
+        if cache_dir is not None:
+            cache = TeacherCache.open(cache_dir)
+            cache.check(trained.identity)
+            self._sources.append(cache.to(trained.config["device"]))
+
+    @property
+    def compares(self) -> bool:
+        """Whether the teacher's lists are given too."""
+        return len(self._sources) > 1
+
+    def find(self, users: Sequence[str] | None, *, skip_unknown: bool = False) -> tuple[Tensor, list[str]]:
+        """Internal ids (B,) of raw tokens, None being all of them, and the tokens that there are none of.
+
+        Raises:
+            UserError: a token is unknown, unless ``skip_unknown``.
+        """
+        if users is None:
+            return torch.arange(1, len(self._users)), []
+        ids = self.trained.train.field2token_id[self.trained.train.uid_field]
+        found = [ids.get(user, 0) for user in users]  # 0 is the padding's, whose token is no user
+        unknown = [user for user, place in zip(users, found, strict=True) if place == 0]
+        if unknown and not skip_unknown:
+            few = len(self._users) <= _USERS_FOR_A_HINT
+            hint = did_you_mean(unknown[0], map(str, self._users[1:])) if few else ""
+            raise UserError(
+                f"there is no user {unknown[0]!r} in the data set in {self.trained.data_path}"
+                f"{hint or '; --skip_unknown=true leaves unknown users out'}"
+            )
+        return torch.tensor([place for place in found if place], dtype=torch.int64), unknown
+
+    def lists(self, users: Tensor) -> Iterator[Recommendation]:
+        """Yield the lists of internal user ids (B,), a block of users × items being in memory at a time."""
+        sources = [score_blocks(source, users) for source in self._sources]
+        for blocks in zip(*sources, strict=True):
+            columns = [self._best(block) for block in blocks]
+            for user, *lists in zip(blocks[0].states.tolist(), *columns, strict=True):
+                yield Recommendation(str(self._users[user]), *lists)
+
+    def _best(self, block: Block) -> list[tuple[Listed, ...]]:
+        """The list of each of a block of users."""
+        finite = block.finite()
+        if not finite.all():
+            user = self._users[int(block.states[int(finite.int().argmin())])]
+            whose = "teacher's" if isinstance(block.source, TeacherCache) else "model's"
+            raise UserError(f"the {whose} scores for user {str(user)!r} hold NaN or infinity; train it again")
+        if self._seen is not None:
+            block.hide(self._seen)
+        items, scores = block.best_alone(self._topk)
+        return [
+            tuple(
+                Listed(str(self._items[item]), float(str(score)))
+                for item, score in zip(row, found, strict=True)
+                if item  # the padding stands where a user has too few items
+            )
+            for row, found in zip(items.tolist(), scores.cpu().numpy(), strict=True)
+        ]

@@ -1,1 +1,0 @@
-"""A trained teacher's scores on disk: written once, read by any number of students."""

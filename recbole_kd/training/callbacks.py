@@ -1,0 +1,57 @@
+"""Who listens to a run: a terminal, a log, a search that ends hopeless trainings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.training.record import Result, StageRecord
+
+
+class Callback:
+    """Listens to a run. Every method does nothing unless a subclass says otherwise; what one raises ends the run."""
+
+    def run_begins(self, config: KDConfig) -> None:
+        """The settings are checked; data are read next."""
+
+    def validated(self, stage: str, history: list[dict[str, Any]]) -> None:
+        """An epoch of ``stage`` was validated.
+
+        Args:
+            stage: ``teacher``, ``baseline``, ``student``, ``model``, …
+            history: one dict an epoch, the last with what was just measured: ``epoch``, ``losses``, ``valid``.
+        """
+
+    def stage_ends(self, record: StageRecord) -> None:
+        """A stage was trained and tested, or taken from an earlier run."""
+
+    def run_ends(self, result: Result) -> None:
+        """All stages have ended."""
+
+
+class CallbackList(Callback):
+    """Several callbacks as one, called in their order."""
+
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self._callbacks = tuple(callbacks)
+
+    def run_begins(self, config: KDConfig) -> None:
+        """Pass it on."""
+        for callback in self._callbacks:
+            callback.run_begins(config)
+
+    def validated(self, stage: str, history: list[dict[str, Any]]) -> None:
+        """Pass it on."""
+        for callback in self._callbacks:
+            callback.validated(stage, history)
+
+    def stage_ends(self, record: StageRecord) -> None:
+        """Pass it on."""
+        for callback in self._callbacks:
+            callback.stage_ends(record)
+
+    def run_ends(self, result: Result) -> None:
+        """Pass it on."""
+        for callback in self._callbacks:
+            callback.run_ends(result)

@@ -1,0 +1,215 @@
+"""A run's teacher: trained, loaded or read from a cache, and what a distiller gets of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from logging import getLogger
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from recbole_kd.bridge.checkpoint import load_checkpoint
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.loaders import Loaders
+from recbole_kd.data.identity import identity_of
+from recbole_kd.data.interactions import matrix_of, popularity_of, positives_of
+from recbole_kd.distillers.base import Need, Teacher
+from recbole_kd.foundation.digest import sha256_of_tensors
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.plain import plain_values
+from recbole_kd.scoring.build import build_cache
+from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.scoring.manifest import MANIFEST
+from recbole_kd.scoring.model_scores import ModelScores, scores_of
+from recbole_kd.scoring.scores import Pair, Scores
+from recbole_kd.training.callbacks import Callback
+from recbole_kd.training.fitting import Prepare, TrainedStage, stage_path, train_stage, trajectory_folder
+from recbole_kd.training.ranks import first_then_others
+from recbole_kd.training.record import StageRecord
+
+_SCORED = frozenset({Need.SCORES, Need.EMBEDDINGS})
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A trained teacher.
+
+    ``teacher`` is what the distiller gets of it, ``scores`` its scores in any case, ``digest`` changes with every value
+    that a student could learn from it.
+    """
+
+    record: StageRecord
+    teacher: Teacher
+    scores: Scores
+    digest: str
+
+    @torch.no_grad()
+    def embeddings(self) -> Pair:
+        """User and item embeddings whose dot products are the teacher's scores.
+
+        Raises:
+            UserError: it has none.
+        """
+        return self.scores.embeddings()
+
+
+def teach(
+    stage: str,
+    config: KDConfig,
+    loaders: Loaders,
+    needs: frozenset[Need] = frozenset({Need.SCORES}),
+    *,
+    asked_for: Mapping[str, Any] | None = None,
+    parts: Sequence[str] = (),
+    prepare: Prepare | None = None,
+    callback: Callback | None = None,
+    trajectory_every: int | None = None,
+) -> Taught:
+    """Return the teacher of one stage, from the cheapest source that there is: a cache, a checkpoint, training.
+
+    Args:
+        stage: ``teacher``, ``teacher2``, … or ``assistant``.
+        config: of this stage.
+        loaders: of this stage.
+        needs: what the distiller asks for.
+        asked_for: values of ``config`` that the user gave for this teacher; a cache must have been made with them.
+        parts: as for :func:`~recbole_kd.training.fitting.train_stage`, of an assistant.
+        prepare: likewise.
+        callback: likewise.
+        trajectory_every: likewise, where the distiller needs a trajectory.
+
+    Raises:
+        UserError: the cache or the checkpoint is of other data, or cannot be read, or the teacher has no embeddings
+            where they are needed.
+    """
+    folder = config["cache_dir"] and Path(config["cache_dir"]) if stage.startswith("teacher") else None
+    if folder and _SCORED & needs and (folder / MANIFEST).is_file():
+        return _from_cache(stage, config, loaders, needs, folder, asked_for or {})
+    if Need.EMBEDDINGS in needs:
+        _check_embeddings(stage, config, loaders)
+
+    def train() -> TrainedStage:
+        return train_stage(stage, config, loaders, parts, prepare, callback, trajectory_every)
+
+    trained = first_then_others(train) if _SCORED & needs else train()
+    path = stage_path(config, stage, trained.fingerprint)
+    given: dict[str, Any] = {"given_popularity": _popularity(loaders, needs)}
+    if Need.MODEL in needs:
+        given["given_model"] = trained.model
+    if Need.TRAJECTORY in needs:
+        given["given_trajectory"] = _trajectory(config, loaders, trajectory_folder(path))
+    if not _SCORED & needs:
+        return Taught(trained.record, Teacher(stage, **given), scores_of(trained.model), trained.fingerprint)
+    cache = _cache(config, loaders, trained, folder or _own_folder(config, path))
+    teacher = Teacher(stage, cache, **given)
+    return Taught(trained.record, teacher, cache, _digest(cache, trained, needs))
+
+
+def _digest(cache: TeacherCache, trained: TrainedStage, needs: frozenset[Need]) -> str:
+    """The scores say it all, unless the distiller sees more of the teacher than scores."""
+    return cache.digest if not needs & {Need.MODEL, Need.TRAJECTORY} else f"{cache.digest} {trained.fingerprint}"
+
+
+def _from_cache(
+    stage: str,
+    config: KDConfig,
+    loaders: Loaders,
+    needs: frozenset[Need],
+    folder: Path,
+    asked_for: Mapping[str, Any],
+) -> Taught:
+    cache = TeacherCache.open(folder)
+    cache.check(identity_of(loaders.train_part, config.dataset, config["seed"]))
+    _check_asked(cache, asked_for)
+    if Need.EMBEDDINGS in needs:
+        cache.embeddings()  # or a sentence
+    getLogger().info(f"{stage}: scores of {cache.identity['teacher']} taken from {folder}")
+    cache.to(config["device"])
+    teacher = Teacher(stage, cache, given_popularity=_popularity(loaders, needs))
+    return Taught(StageRecord(**{**cache.record, "name": stage}), teacher, cache, cache.digest)
+
+
+def _cache(config: KDConfig, loaders: Loaders, trained: TrainedStage, folder: Path) -> TeacherCache:
+    """The scores of a trained teacher on disk, written now or found there."""
+    train = loaders.train_part
+    identity = identity_of(train, config.dataset, config["seed"]) | {
+        "teacher": config.model,
+        "config": plain_values(config.final_config_dict),
+        "checkpoint": sha256_of_tensors(trained.model.state_dict()),
+    }
+    # several students may ask at once; the ranks of one run write it together
+    no_lock = dist.is_initialized() or (folder / MANIFEST).is_file()
+    with nullcontext() if no_lock else locked(folder.absolute().with_name(f".{folder.absolute().name}.lock")):
+        cache = build_cache(
+            folder,
+            scores_of(trained.model),
+            matrix_of(train),
+            identity,
+            trained.record.kept(),
+            topk=config["cache_topk"],
+            dtype=config["cache_dtype"],
+            mask_train_positives=config["mask_train_positives"],
+            show_progress=config["show_progress"],
+        )
+    return cache.to(config["device"])
+
+
+def _popularity(loaders: Loaders, needs: frozenset[Need]) -> Tensor | None:
+    return torch.from_numpy(popularity_of(loaders.train_part)) if Need.POPULARITY in needs else None
+
+
+def _trajectory(config: KDConfig, loaders: Loaders, folder: Path) -> tuple[Scores, ...]:
+    """The scores of each kept epoch, a model each, or its embeddings where these are its scores.
+
+    Raises:
+        UserError: none is kept.
+    """
+    found: list[ModelScores] = []
+    seen = positives_of(loaders.train_part) if config["mask_train_positives"] else None
+    for path in sorted(folder.glob("*.pth")):
+        with torch.random.fork_rng():
+            model = config.model_class(config, loaders.train_part).to(config["device"]).eval()
+        state = load_checkpoint(path, config["device"])
+        model.load_state_dict(state["state_dict"])
+        model.load_other_parameter(state["other_parameter"])
+        found.append(scores_of(model, seen).computed_once())
+    if not found:
+        raise UserError(
+            f"{folder} holds no epochs of the teacher; train more epochs than trajectory_every, or set --resume=false"
+        )
+    return tuple(found)
+
+
+def _check_embeddings(stage: str, config: KDConfig, loaders: Loaders) -> None:
+    """Refuse a teacher whose scores are no dot products before it is trained."""
+    with torch.random.fork_rng():
+        model = config.model_class(config, loaders.train_part).to(config["device"])
+        factorised = scores_of(model).factorised
+    if not factorised:
+        raise UserError(
+            f"{stage}: this method needs embeddings, and {config.model} has none whose dot product is its score; take "
+            "another teacher, such as LightGCN"
+        )
+
+
+def _own_folder(config: KDConfig, checkpoint: Path) -> Path:
+    """Beside the checkpoint, one folder for each way to keep its scores."""
+    kind = f"top{config['cache_topk']}" + f"-{config['cache_dtype']}" * bool(config["cache_dtype"])
+    kind += "-unmasked" * (not config["mask_train_positives"])
+    return checkpoint.with_name(f"{checkpoint.stem}-{kind}.cache")
+
+
+def _check_asked(cache: TeacherCache, asked_for: Mapping[str, Any]) -> None:
+    theirs = {**cache.identity["config"], "model": cache.identity["teacher"]}
+    for key, value in asked_for.items():
+        if theirs.get(key, value) != value:
+            raise UserError(
+                f"the teacher cache {cache.folder} was made with {key}={theirs[key]}, and {key}={value} is asked for; "
+                "leave it out, or give another --cache_dir"
+            )

@@ -1,0 +1,134 @@
+"""Checkpoints of plain values: what goes in comes out, and reading one runs nothing."""
+
+import contextlib
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from torch import nn
+
+from recbole_kd.bridge.checkpoint import load_checkpoint, plain_values, save_checkpoint
+from recbole_kd.foundation.errors import UserError
+
+
+class Model(nn.Module):
+    """As much of RecBole's contract as a checkpoint needs."""
+
+    def __init__(self, **other):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.other = other
+
+    def other_parameter(self):
+        return self.other
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch pwned",)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_round_trip(folder):
+    model = Model()
+    optimizer = torch.optim.Adam(model.parameters())
+    model.layer(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    config = {"seed": 1, "device": torch.device("cpu"), "a": {"b": (1, 2.5, None)}, "n": np.float32(0.5)}
+    save_checkpoint("a/model.pth", model, config, optimizer=optimizer.state_dict(), epoch=3, record={"x": [1.5]})
+    state = load_checkpoint("a/model.pth")
+    assert state["config"] == {"seed": 1, "device": "cpu", "a": {"b": [1, 2.5, None]}, "n": 0.5}
+    assert (state["epoch"], state["record"]) == (3, {"x": [1.5]})
+    assert all(torch.equal(value, state["state_dict"][name]) for name, value in model.state_dict().items())
+    torch.optim.Adam(Model().parameters()).load_state_dict(state["optimizer"])
+
+
+def test_what_recbole_models_keep_beside_parameters(folder):
+    """EASE, ItemKNN and their kin keep NumPy and SciPy matrices there."""
+    dense = np.arange(6.0).reshape(2, 3)
+    sparse = sp.csr_matrix(np.eye(3, dtype=np.float32))
+    save_checkpoint("m.pth", Model(dense=dense, sparse=sparse, lil=sp.lil_matrix(np.eye(2)), count=np.int64(3)), {})
+    other = load_checkpoint("m.pth")["other_parameter"]
+    np.testing.assert_array_equal(other["dense"], dense)
+    assert sp.isspmatrix_csr(other["sparse"])
+    assert other["sparse"].dtype == np.float32
+    assert (other["sparse"] != sparse).nnz == 0
+    assert other["lil"].format == "lil"
+    assert other["count"] == 3
+
+
+def test_cached_embeddings_are_made_again(folder):
+    save_checkpoint("m.pth", Model(restore_user_e=torch.ones(2), kept=torch.ones(2)), {})
+    other = load_checkpoint("m.pth")["other_parameter"]
+    assert other["restore_user_e"] is None
+    assert other["kept"].tolist() == [1, 1]
+
+
+def test_stock_torch_reads_it_without_trust(folder):
+    save_checkpoint("m.pth", Model(matrix=sp.csr_matrix(np.eye(3))), {"any": object()})
+    assert set(torch.load("m.pth", weights_only=True)) == {"config", "state_dict", "other_parameter"}
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("as_zip", [True, False])
+def test_a_malicious_file_is_refused_and_runs_nothing(folder, protocol, as_zip):
+    if as_zip:
+        torch.save({"state_dict": Evil()}, "m.pth", pickle_protocol=max(protocol, 2))
+    else:
+        Path("m.pth").write_bytes(pickle.dumps(Evil(), protocol=protocol))
+    with pytest.raises(UserError, match=r"^m\.pth (holds Python objects|is not a whole checkpoint)"):
+        load_checkpoint("m.pth")
+    assert not Path("pwned").exists()
+
+
+def test_a_missing_file(folder):
+    for path in ("none.pth", "."):
+        with pytest.raises(UserError, match="there is no checkpoint at"):
+            load_checkpoint(path)
+
+
+def test_a_file_cut_short_anywhere_is_one_sentence(folder):
+    save_checkpoint("m.pth", Model(), {})
+    whole = Path("m.pth").read_bytes()
+    for length in (0, 1, 2, 4, 30, 100, len(whole) // 2, len(whole) - 1):
+        Path("m.pth").write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"^m\.pth is not a whole checkpoint; delete it$"):
+            load_checkpoint("m.pth")
+
+
+@pytest.mark.parametrize("content", [b"hello world\n" * 9, b"\0" * 99, pickle.dumps({"a": 1})])
+def test_other_files_are_one_sentence(folder, content):
+    Path("m.pth").write_bytes(content)
+    with pytest.raises(UserError, match="is not a whole checkpoint"):
+        load_checkpoint("m.pth")
+
+
+def test_damaged_bytes_never_escape_as_another_error(folder):
+    save_checkpoint("m.pth", Model(), {"seed": 1})
+    whole = Path("m.pth").read_bytes()
+    for place in range(0, len(whole), 61):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        Path("m.pth").write_bytes(damaged)
+        with contextlib.suppress(UserError):  # some damage is inside a tensor, and shows as other numbers
+            load_checkpoint("m.pth")
+
+
+def test_a_tensor_alone_is_no_checkpoint(folder):
+    torch.save(torch.ones(2), "m.pth")
+    with pytest.raises(UserError, match="holds a Tensor"):
+        load_checkpoint("m.pth")
+
+
+def test_plain_values():
+    value = {1: (np.int64(2), {3}), "t": torch.float32, "b": np.bool_(True), "n": None}
+    assert plain_values(value) == {"1": [2, [3]], "t": "torch.float32", "b": True, "n": None}

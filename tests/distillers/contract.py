@@ -1,0 +1,129 @@
+"""What every distiller must do; a new one inherits these tests for a few lines."""
+
+import copy
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+from recbole.utils import init_seed
+
+from recbole_kd.bridge.checkpoint import load_checkpoint
+from recbole_kd.bridge.distilling import make_distilling_trainer
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.loaders import make_loaders
+from recbole_kd.distillers.base import Need, Teacher
+from recbole_kd.experiments.run import run
+from recbole_kd.ops.graph import interaction_matrix
+from recbole_kd.registry import make_config
+from recbole_kd.scoring.build import build_cache
+from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.scoring.model_scores import scores_of
+from recbole_kd.training.plan import make_plan
+
+QUIET = {"show_progress": False, "state": "error", "topk": [3], "metrics": ["NDCG", "Recall"], "valid_metric": "NDCG@3"}
+
+
+class Made:
+    """A teacher, a student and a distiller of one method, untrained, on one data set."""
+
+    def __init__(self, method: str, dataset: str, folder: Path | None = None, **values) -> None:
+        self.config = make_config(method, dataset, config_dict={**QUIET, **values})
+        self.plan = make_plan(self.config)
+        self.configs = self.plan.configs
+        init_seed(1, True)
+        self.dataset = MultiModalDataset(self.config)
+        self.loaders = make_loaders(self.configs["student"], self.dataset)
+        train = self.loaders.train_part
+        of_teacher = self.configs.get("teacher")
+        self.teacher = of_teacher and of_teacher.model_class(of_teacher, train)
+        self.student = self.configs["student"].model_class(self.configs["student"], train)
+        method = self.config.model_class.distiller_class
+        self.knowledge = self.taught(method.needs, folder)
+        self.distiller = method(self.config, train, [self.knowledge] if self.teacher else [])
+        scores = scores_of(self.student)
+        self.distiller.begin_epoch(scores, 0)
+        self.trainer = make_distilling_trainer(self.configs["student"], self.student, self.distiller, scores)
+        self.batch = next(iter(self.loaders.train))
+
+    def taught(self, needs: frozenset[Need], folder: Path | None = None) -> Teacher:
+        """What the untrained teacher gives of what is needed."""
+        scores = self._cache(folder) if needs & {Need.SCORES, Need.EMBEDDINGS} else None
+        return Teacher("teacher", scores, self.teacher if Need.MODEL in needs else None)
+
+    def _cache(self, folder: Path | None) -> TeacherCache:
+        train = self.loaders.train_part
+        pairs = (train.inter_feat[field].numpy() for field in (train.uid_field, train.iid_field))
+        return build_cache(
+            folder or Path(tempfile.mkdtemp()),
+            scores_of(self.teacher),
+            interaction_matrix(*pairs, train.user_num, train.item_num),
+            identity={},
+            record={},
+            mask_train_positives=self.config["mask_train_positives"],
+        )
+
+    def loss(self) -> torch.Tensor:
+        """The student's loss of the batch, with the distiller's terms."""
+        return self.trainer.add_terms(self.batch, lambda: self.student.calculate_loss(self.batch))
+
+    def step(self) -> None:
+        """One optimiser step of the student's training."""
+        self.trainer.optimizer.zero_grad()
+        losses = self.loss()
+        (sum(losses) if isinstance(losses, tuple) else losses).backward()
+        self.trainer.optimizer.step()
+
+
+class DistillerContract:
+    method: str
+    silent: dict  # the values that switch every term off
+
+    @pytest.fixture
+    def made(self, checkerboard):
+        return Made(self.method, checkerboard)
+
+    def test_terms_are_named_finite_scalars_that_teach_the_student(self, made):
+        terms = made.distiller(made.trainer.scores, made.batch)
+        assert terms
+        for term in terms.values():
+            assert term.numel() == 1
+            assert torch.isfinite(term)
+        sum(terms.values()).backward()
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.student.parameters())
+
+    def test_the_student_propagates_once_a_step(self, made, monkeypatch):
+        calls = []
+        forward = type(made.student).forward
+        made.trainer.model.train()
+        monkeypatch.setattr(type(made.student), "forward", lambda self: calls.append(1) or forward(self))
+        made.loss()
+        assert len(calls) == 1
+
+    def test_without_weights_it_is_the_plain_student_to_the_bit(self, checkerboard):
+        values = {**QUIET, "epochs": 3, "baseline": True}
+        result = run(self.method, checkerboard, config_dict={**values, **self.silent})
+        *_, plain, distilled = (load_checkpoint(stage.checkpoint)["state_dict"] for stage in result.stages)
+        assert all(torch.equal(plain[name], distilled[name]) for name in plain)
+
+    def test_the_student_carries_no_trace(self, made, checkerboard):
+        result = run(self.method, checkerboard, config_dict={**QUIET, "epochs": 1})
+        kept = load_checkpoint(result.stages[-1].checkpoint)["state_dict"]
+        assert list(kept) == list(made.student.state_dict())
+
+    def test_a_seeded_run_repeats_to_the_bit(self, checkerboard):
+        values = {**QUIET, "epochs": 3, "resume": False}
+        first, second = (run(self.method, checkerboard, config_dict=values) for _ in range(2))
+        assert first.test == second.test
+        assert first.stages[-1].history[-1]["losses"] == second.stages[-1].history[-1]["losses"]
+
+    def test_teacher_parameters_do_not_move(self, made):
+        if Need.MODEL not in made.distiller.needs and made.teacher:
+            assert not any(True for _ in made.distiller.parameters())
+            return
+        frozen = {name for name, p in made.teacher.named_parameters() if not p.requires_grad}
+        before = copy.deepcopy(made.teacher.state_dict())
+        for _ in range(3):
+            made.step()
+        assert frozen
+        assert all(torch.equal(before[name], made.teacher.state_dict()[name]) for name in frozen)

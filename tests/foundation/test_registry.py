@@ -1,0 +1,81 @@
+"""Things by name: by lying in a folder, registered, or offered by another package."""
+
+import sys
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from recbole_kd.data.convert import LAYOUTS
+from recbole_kd.experiments.report.pictures import PICTURES
+from recbole_kd.foundation import registry
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.registry import Registry
+from recbole_kd.registry import DISTILLERS, MODELS
+
+
+@pytest.fixture
+def numbers(tmp_path, monkeypatch) -> Registry[int]:
+    """A folder with the numbers one and two, and a file that holds none."""
+    package = tmp_path / "numbers_of_ours"
+    (package / "deep").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "deep" / "__init__.py").write_text("")
+    (package / "one.py").write_text("NUMBER = 1\n")
+    (package / "deep" / "two.py").write_text("NUMBER = 2\n")
+    (package / "nothing.py").write_text("OTHER = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield Registry("number", "numbers_of_ours", lambda found: type(found) is int, "whole number", lambda name, _: name)
+    for name in [name for name in sys.modules if name.startswith("numbers_of_ours")]:
+        del sys.modules[name]
+
+
+def offer(monkeypatch, *entries: tuple[str, str]) -> None:
+    offered = [EntryPoint(name, value, "recbole_kd.numbers") for name, value in entries]
+    monkeypatch.setattr(registry, "entry_points", lambda group: offered if group == "recbole_kd.numbers" else [])
+
+
+def test_a_file_in_the_folder_is_enough(numbers):
+    assert numbers.all() == {"one": 1, "two": 2}
+    assert "one" in numbers
+    assert "nothing" not in numbers
+    with pytest.raises(KeyError):
+        numbers.find("three")
+
+
+def test_ours_win_over_registered_ones_and_those_over_other_packages(numbers, monkeypatch):
+    offer(monkeypatch, ("one", "sys:maxsize"), ("four", "sys:maxsize"), ("five", "sys:maxsize"))
+    numbers.register("one", 100)
+    numbers.register("four", 4)
+    assert (numbers.find("one"), numbers.find("four"), numbers.find("five")) == (1, 4, sys.maxsize)
+    assert numbers.names() == {"one", "two", "four", "five"}
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        ("sys:version", "is no whole number"),
+        ("absent_package:x", "cannot be loaded: No module named"),
+        ("sys:no", "load"),
+    ],
+)
+def test_what_another_package_does_wrong_is_one_sentence(numbers, monkeypatch, value, says):
+    offer(monkeypatch, ("six", value))
+    with pytest.raises(UserError, match=says) as caught:
+        numbers.find("six")
+    assert "the number 'six' of" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("found", "names"),
+    [
+        (MODELS, {"BM3", "FREEDOM", "GRCN", "LATTICE", "LightGCN", "MGCN", "MMGCN", "MTS4MMStudent", "VBPR"}),
+        (DISTILLERS, {"MTS4MM", "PromptMM", "RCEKD"}),
+        (LAYOUTS, {"promptmm", "mmrec", "lightgcn", "citeulike"}),
+        (PICTURES, {"pareto", "metrics", "losses", "overlap", "ranks", "tsne", "groups", "modalities", "sensitivity"}),
+    ],
+    ids=lambda found: getattr(found, "kind", ""),
+)
+def test_all_four_kinds_are_found(found, names):
+    assert names <= found.names()
+    assert all(found.accepts(thing) for thing in found.all().values())
+    assert found.group == f"recbole_kd.{found.kind}s"
