@@ -1,4 +1,4 @@
-"""What MkDocs does to each page: equations become MathML, which browsers draw themselves, and Sphinx's roles plain code."""
+"""What MkDocs does to each page: equations become MathML, which browsers draw, and Sphinx's roles plain code."""
 
 import re
 from html import unescape

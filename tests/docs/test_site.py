@@ -149,7 +149,15 @@ def test_readme_is_short():
     lines = (ROOT / "README.md").read_text("utf-8").splitlines()
     assert 100 <= len(lines) <= 130
     first = "\n".join(lines[:50])
-    for wanted in ("make demo", "make test", "pip install", "import recbole_kd", "95 %", "13.1", "docs/compare-ml-100k.png"):
+    for wanted in (
+        "make demo",
+        "make test",
+        "pip install",
+        "import recbole_kd",
+        "95 %",
+        "13.1",
+        "docs/compare-ml-100k.png",
+    ):
         assert wanted in first
 
 

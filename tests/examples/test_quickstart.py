@@ -33,7 +33,9 @@ def frame_of(page: str) -> pd.DataFrame:
 def read():
     missing = [name for name in TOOLS if find_spec(name) is None]
     if missing:
-        pytest.skip(f"the notebook is not executed: {', '.join(missing)} not installed (pip install 'recbole-kd[test]')")
+        pytest.skip(
+            f"the notebook is not executed: {', '.join(missing)} not installed (pip install 'recbole-kd[test]')"
+        )
     import nbformat
 
     return lambda: nbformat.read(NOTEBOOK, as_version=4)
