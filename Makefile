@@ -9,7 +9,7 @@ INPUTS := setup.py pyproject.toml constraints.txt scripts/environment.sh scripts
 # uv leaves compiling to the first import, which is therefore made here, and stores what it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test slow lint install smoke browser clean
+.PHONY: demo test slow lint install smoke browser docs clean
 
 $(READY): $(INPUTS)
 	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
@@ -33,6 +33,7 @@ test: $(READY) browser
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
 	$(RUN) -m pytest
 
 slow: $(READY)
@@ -45,6 +46,10 @@ smoke:
 	cd $(SMOKE)/run && ../bin/recbole-kd train --model=RCEKD --teacher=LightGCN --student=BPR --dataset=ml-100k \
 	  --epochs=2 --show_progress=false --state=warning
 	cd $(SMOKE)/run && ../bin/recbole-kd recommend --checkpoint="$$(ls saved/*-BPR-student-*.pth)" --users=196 --topk=5
+
+# The site, in site/, without a network and with warnings as errors.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 lint: $(READY)
 	$(RUN) -m ruff check --fix . && $(RUN) -m ruff format .

@@ -9,7 +9,7 @@ VERSION = next(
 )
 
 TUNE = ["optuna>=4,<5"]
-DOCS = ["mkdocs-material>=9", "mkdocstrings[python]>=0.26"]
+DOCS = ["mkdocs-material>=9", "mkdocstrings[python]>=0.30", "mkdocstrings-python>=2", "latex2mathml>=3.77"]
 TEST = [
     *["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6", "selenium>=4.20"],
     *["build>=1", "pip>=23", "setuptools>=68"],

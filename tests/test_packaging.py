@@ -173,8 +173,15 @@ def test_pandas_3_is_one_sentence(monkeypatch, version):
 class TestMissing:
     """A module that is None in sys.modules is found nowhere, as one that is not installed."""
 
-    def test_recbole_is_one_sentence_with_the_command(self):
-        code = "import sys; sys.modules['recbole'] = None; from recbole_kd.cli import main; sys.exit(main(['train']))"
+    @pytest.mark.parametrize("command", ["recbole-kd", "-m", "run_recbole_kd.py"])
+    def test_a_command_is_one_sentence_with_what_to_do(self, command):
+        code = f"""
+import sys
+sys.argv = ["/somewhere/{command}", "train"]
+sys.modules["recbole"] = None
+from recbole_kd.cli import main
+sys.exit(main())
+"""
         done = python("-c", code)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (
@@ -182,13 +189,13 @@ class TestMissing:
             "install what is missing with: pip install --no-deps recbole==1.2.1\n"
         )
 
-    def test_several_are_one_sentence_too(self):
-        code = """
+    @pytest.mark.parametrize("what", ["recbole_kd", "recbole_kd.models.lightgcn"])
+    def test_it_is_said_at_import(self, what):
+        code = f"""
 import sys
 sys.modules.update(recbole=None, colorlog=None, yaml=None)
-import recbole_kd
 try:
-    recbole_kd.run
+    import {what}
 except ImportError as error:
     assert isinstance(error, ValueError)
     print(error)

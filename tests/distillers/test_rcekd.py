@@ -86,6 +86,19 @@ class TestLoss:
             kept.append(made.distiller._sets)
         assert kept[0] is kept[1] is not kept[2] is kept[3]
 
+    @pytest.mark.parametrize(("student", "step"), [("LightGCN", "forward"), ("LATTICE", "item_graph")])
+    def test_a_renewal_propagates_once_however_many_blocks(self, checkerboard, monkeypatch, student, step):
+        made = Made("RCEKD", checkerboard, **SMALL, student=student)
+        whole = made.distiller._sets.items
+        monkeypatch.setattr("recbole_kd.ops.blocks.SCORES_AT_ONCE", 25 * 7)
+        calls, original = [], getattr(type(made.student), step)
+        monkeypatch.setattr(type(made.student), step, lambda self: calls.append(1) or original(self))
+        made.student.eval()
+        made.distiller.begin_epoch(made.trainer.scores, 0)
+        assert calls == [1]
+        k = SMALL["kd_topk"]
+        assert torch.equal(made.distiller._sets.items[:, : 2 * k], whole[:, : 2 * k])  # the draws go by block
+
     def test_without_separation_no_item_counts_twice(self, checkerboard):
         made = Made("RCEKD", checkerboard, **SMALL, kd_variant="no_sep")
         sets = made.distiller._sets

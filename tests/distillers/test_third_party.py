@@ -1,4 +1,4 @@
-"""The distiller that the README shows works as another package's would."""
+"""The distiller that the documentation shows works as another package's would."""
 
 import re
 from importlib.metadata import EntryPoint
@@ -13,15 +13,13 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import DISTILLERS
 from tests.distillers.contract import QUIET
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods" / "own-distiller.md"
 
 
 @pytest.fixture
 def shown(tmp_path, monkeypatch):
-    """The README's example as a module of its own."""
-    code = next(
-        block for block in re.findall(r"```python\n(.*?)```", README.read_text(), re.S) if "(Distiller" in block
-    )
+    """The page's example as a module of its own."""
+    code = next(block for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.S) if "TopItems(" in block)
     assert len(code.splitlines()) < 30
     (tmp_path / "top_items.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)

@@ -47,7 +47,9 @@ class Table:
             with replacing(path, "w") as stream:
                 stream.write(text)
         frame = self.frame().astype(object)
-        rows = [{key: None if pd.isna(value) else value for key, value in row.items()} for row in frame.to_dict("records")]
+        rows = [
+            {key: None if pd.isna(value) else value for key, value in row.items()} for row in frame.to_dict("records")
+        ]
         write_json(paths[-1], {"title": self.title, **self.facts, "notes": list(self.notes), "rows": rows})
         return paths
 

@@ -18,8 +18,9 @@ from recbole_kd.experiments.tune.ranges import Range
 from recbole_kd.foundation import files
 from recbole_kd.foundation.errors import UserError
 
-# A small learning rate starts slowly and may end best: in 10 of the 31 searches of docs/multimodal.md the best trial
-# was below the median of the others at some time after epoch 10; in one it was in the lowest quarter after epoch 30.
+# A small learning rate starts slowly and may end best: in 10 of the 31 searches of docs/benchmarks/multimodal.md the
+# best trial was below the median of the others at some time after epoch 10; in one it was in the lowest quarter after
+# epoch 30.
 WARM_UP_EPOCHS = 30
 _LOWEST = 25.0  # per cent of the others
 _ENOUGH = 4  # trials to compare with, at any epoch: few reach the late ones
