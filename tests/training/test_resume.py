@@ -11,7 +11,7 @@ import pytest
 import torch
 from recbole.trainer import Trainer
 
-from recbole_kd.bridge import trainer
+from recbole_kd.bridge import snapshots
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_state
 from recbole_kd.bridge.distilling import DistillingMixin
 from recbole_kd.bridge.loose_values import LooseValues
@@ -116,8 +116,8 @@ MOMENTS = {
     "while it validates": (SafeTrainerMixin, "_valid_epoch", epochs_done(4), False, 2),
     "before the best is kept": (SafeTrainerMixin, "_save_checkpoint", epochs_done(4), False, 2),
     "after the best is kept": (SafeTrainerMixin, "_save_checkpoint", epochs_done(4), True, 2),
-    "before the snapshot": (trainer, "save_state", lambda _, state: state["epoch"] == 3, False, 2),
-    "after the snapshot": (trainer, "save_state", lambda _, state: state["epoch"] == 3, True, 3),
+    "before the snapshot": (snapshots, "save_state", lambda _, state: state["epoch"] == 3, False, 2),
+    "after the snapshot": (snapshots, "save_state", lambda _, state: state["epoch"] == 3, True, 3),
     "after the last epoch": (Trainer, "_add_hparam_to_tensorboard", lambda *_: True, False, 7),
     "after the test": (stages, "ranking_seconds", lambda *_: True, False, 7),
     "before the stage is kept": (stages, "save_checkpoint", lambda *_: True, False, 7),

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from recbole_kd.cli import main
-from recbole_kd.experiments import run as pipeline
 from recbole_kd.experiments.compare import child, latency
 from recbole_kd.experiments.results.users import read_users
 from recbole_kd.foundation.files import locked
@@ -76,7 +75,7 @@ class TestTable:
         assert (facts["reference"], facts["test_metric"], facts["failed"]) == (PAIR, "ndcg@3", [])
         words = [*run["settings"]["words"], "--result_file=r.json", "--report_dir=r"]
         words = [word for word in words if word != "--show_progress=false"]
-        result = pipeline.run(config_file_list=run["settings"]["config_files"], arguments=words, watch=lambda _: None)
+        result = child.run(config_file_list=run["settings"]["config_files"], arguments=words)
         assert result.test == run["rows"][-1]["test"]
 
     def test_reference_and_metric(self, quick):
@@ -131,7 +130,7 @@ class TestResume:
         assert table()["BPR"] == before
 
     def test_an_interrupted_comparison_goes_on(self, quick, capsys, monkeypatch):
-        run = pipeline.run
+        run = child.run
 
         def interrupted(*args, **kwargs):
             if "--seed=2021" in kwargs["arguments"]:
@@ -139,7 +138,7 @@ class TestResume:
             return run(*args, **kwargs)
 
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline, "run", interrupted)
+            patch.setattr(child, "run", interrupted)
             assert compare("--models=BPR,Pop", "--seeds=2") == 130
         assert "interrupted; the same command goes on" in only_line(capsys.readouterr().err)
         assert [(record["label"], record["seed"]) for record in runs()] == [("BPR", 2020)]
@@ -164,7 +163,7 @@ class TestResume:
 
 class TestFailures:
     def test_a_run_that_fails_is_noted_and_tried_again(self, quick, capsys, monkeypatch):
-        run = pipeline.run
+        run = child.run
 
         def fails(*args, **kwargs):
             if "--model=Pop" in kwargs["arguments"]:
@@ -172,7 +171,7 @@ class TestFailures:
             return run(*args, **kwargs)
 
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline, "run", fails)
+            patch.setattr(child, "run", fails)
             assert compare("--models=BPR,Pop", "--reference=Pop") == 1
         failed = "Pop, seed 2020 failed: ZeroDivisionError: nothing at all"
         assert failed in capsys.readouterr().err
@@ -197,7 +196,7 @@ class TestFailures:
         assert (table()["BPR"]["ms_per_user_1"], quick) == ("", ["BPR 2020"])
 
     def test_an_exception_is_no_traceback_of_ours(self, checkerboard, monkeypatch):
-        monkeypatch.setattr(pipeline, "run", lambda **_: 1 / 0)
+        monkeypatch.setattr(child, "run", lambda **_: 1 / 0)
         result = child.work({"words": [], "config_files": []})
         assert result == {"status": "failed", "reason": "ZeroDivisionError: division by zero", "rows": []}
 

@@ -17,7 +17,7 @@ WORDS = ["--epochs=2", "--topk=[3,5,11]", "--valid_metric=NDCG@3", METRICS, "--s
 
 def test_means_of_users_are_recboles_metrics(checkerboard):
     words = [*WORDS, "--metric_decimal_place=10", "--baseline=true"]
-    result = pipeline.run("PromptMM", "board", arguments=words, watch=lambda history: None)
+    result = pipeline.run("PromptMM", "board", arguments=words)
     path = Path("users.npz")
     assert write_users(path, result.data, result.stages)
     assert path.stat().st_size < 4000
@@ -39,7 +39,7 @@ def test_means_of_users_are_recboles_metrics(checkerboard):
 def test_raw_tokens_belong_to_their_users(checkerboard):
     """Their lists, made anew from the checkpoint by another route, hold what the file says."""
     words = [*WORDS, "--eval_mask=train"]
-    result = pipeline.run("BPR", "board", arguments=words, watch=lambda history: None)
+    result = pipeline.run("BPR", "board", arguments=words)
     write_users(Path("users.npz"), result.data, result.stages)
     values = read_users(Path("users.npz"), "model", "Recall@5")
     lines = Path("dataset/board/board.test.inter").read_text().splitlines()[1:]
@@ -62,7 +62,7 @@ def test_a_damaged_file(tmp_path, damage):
 
 
 def test_without_a_ranking_nothing_is_written(checkerboard):
-    result = pipeline.run("BPR", "board", arguments=WORDS, watch=lambda history: None)
+    result = pipeline.run("BPR", "board", arguments=WORDS)
     result.stages[0].checkpoint = ""  # as of a teacher that was taken from a cache
     assert not write_users(Path("users.npz"), result.data, result.stages)
     assert not Path("users.npz").exists()
