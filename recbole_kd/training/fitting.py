@@ -17,6 +17,7 @@ from recbole_kd.bridge import compat
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_checkpoint
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.distilling import make_distilling_trainer
+from recbole_kd.bridge.kept_embeddings import forget_embeddings
 from recbole_kd.bridge.loaders import Loaders, ranks_all_items
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import make_trainer
@@ -181,9 +182,11 @@ def _trainer(job: _Job, model: GeneralRecommender) -> Any:
 
 def _check_gradient(job: _Job, scores: ModelScores) -> None:
     """Refuse a student whose scores do not follow its parameters, so that no term could teach it anything."""
-    some = torch.ones(1, dtype=torch.int64, device=scores.device)
+    one = torch.ones(1, dtype=torch.int64, device=scores.device)
+    forget_embeddings(scores.model)  # SGL and its like would score by those of before, which have no gradient
     with torch.random.fork_rng(), torch.enable_grad():
-        learns = scores.score(some, some.unsqueeze(1)).requires_grad
+        learns = scores.score(one, one.unsqueeze(1)).requires_grad
+    forget_embeddings(scores.model)
     if not learns:
         raise UserError(
             f"{job.name}: the scores of {job.config.model} have no gradient, so no teacher can teach it; take a model "

@@ -88,7 +88,7 @@ class TestOutput:
         state = load_checkpoint(bpr)
         state["state_dict"]["user_embedding.weight"][-1] = float("nan")
         save_state("nan.pth", state)
-        monkeypatch.setattr("recbole_kd.serving.recommend._SCORES_AT_ONCE", 25)
+        monkeypatch.setattr("recbole_kd.ops.blocks.SCORES_AT_ONCE", 25)
         Path("out").mkdir()
         Path("out/lists").write_text("before")
         assert main(["recommend", "--checkpoint=nan.pth", "--users=all", "--output=out/lists"]) == 2
@@ -97,8 +97,9 @@ class TestOutput:
 
     def test_a_kill_leaves_what_was_there(self, bpr):
         code = (
-            "import sys, time; from recbole_kd import recommend; from recbole_kd.cli import main\n"
-            "recommend._SCORES_AT_ONCE = 25; best = recommend.Recommender._best\n"
+            "import sys, time; from recbole_kd.cli import main; from recbole_kd.serving import recommend\n"
+            "from recbole_kd.ops import blocks\n"
+            "blocks.SCORES_AT_ONCE = 25; best = recommend.Recommender._best\n"
             "def slow(*args):\n    print('block', file=sys.stderr, flush=True); time.sleep(0.2); return best(*args)\n"
             "recommend.Recommender._best = slow\n"
             f"main(['recommend', '--checkpoint={bpr}', '--users=all', '--output=lists', '--show_progress=false'])"
@@ -107,7 +108,9 @@ class TestOutput:
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
         seen = 0
         while seen < 3:
-            seen += process.stderr.readline() == "block\n"
+            line = process.stderr.readline()
+            assert line, "it ended before it was killed"
+            seen += line == "block\n"
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stderr.close()

@@ -10,6 +10,7 @@ from tests.training.test_fitting import NEED_MORE, SHORTER
 
 AT_ONCE = {"AsymKNN", "EASE", "ItemKNN", "Pop", "Random", "SLIMElastic", "ADMMSLIM"}
 WITHOUT_GRADIENT = {"NCEPLRec"}
+OF_ITS_SIZE = {"ConvNCF": {"student_embedding_size": 64}}  # for its layers of convolutions
 REFUSED = {
     **dict.fromkeys(AT_ONCE, "is computed from the data at once"),
     **dict.fromkeys(WITHOUT_GRADIENT, "have no gradient"),
@@ -21,7 +22,7 @@ REFUSED = {
 @pytest.mark.parametrize("model", sorted(recbole_models()))
 def test_every_general_model_learns_or_is_refused(checkerboard, model):
     small = {"kd_topk": 4, "kd_samples": 3, "epochs": 1, "teacher": "BPR"}
-    values = {**QUIET, **small, "student": model, **SHORTER.get(model, {})}
+    values = {**QUIET, **small, "student": model, **SHORTER.get(model, {}), **OF_ITS_SIZE.get(model, {})}
     if model in NEED_MORE:
         with pytest.raises(NEED_MORE[model]):
             run("RCEKD", checkerboard, config_dict=values)
