@@ -79,7 +79,15 @@ def test_in_parallel_as_one_after_another(quick, one_thread, monkeypatch):
     assert not list(Path("parallel").rglob("*.lock")) + leftovers()
 
 
-def test_runs_end_with_who_waits_for_them(checkerboard):
+@pytest.fixture
+def interruptible():
+    """Also where SIGINT is ignored, as in a shell script's background: ``make test &``."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_runs_end_with_who_waits_for_them(checkerboard, interruptible):
     """With an interrupt, and with a kill, of which a run only sees that its pipe is closed."""
     orphan, run = plan(["BPR"], [1, 2], WORDS)
     command = [sys.executable, "-m", "recbole_kd.experiments.compare.child"]
