@@ -118,6 +118,7 @@ def test_the_installed_wheel_runs_from_an_empty_folder(wheel, tmp_path):
     """A fresh environment that sees this one's packages, so that PyTorch is not downloaded again."""
     environment = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     binary = environment / ("Scripts" if sys.platform == "win32" else "bin")
     (packages,) = [path for path in environment.rglob("site-packages") if path.is_dir()]
     command = ["pip", "--python", str(binary / "python"), "install", "--no-deps", "--no-index", str(wheel)]
@@ -127,13 +128,13 @@ def test_the_installed_wheel_runs_from_an_empty_folder(wheel, tmp_path):
     folder.mkdir()
     where = subprocess.run(
         [binary / "python", "-c", "import recbole_kd.bridge.properties as p; print(p.__file__); print(p.FOLDER)"],
-        **{"cwd": folder, "capture_output": True, "text": True, "check": True},
+        **{"cwd": folder, "env": variables, "capture_output": True, "text": True, "check": True},
     ).stdout.split()
     assert all(Path(path).is_relative_to(packages) for path in where)
     words = ["train", "--model=PromptMM", "--dataset=ml-100k", "--epochs=1", "--show_progress=false"]
     done = subprocess.run(
         [binary / "recbole-kd", *words, "--result_file=result.json"],
-        **{"cwd": folder, "capture_output": True, "text": True, "check": False, "timeout": 600},
+        **{"cwd": folder, "env": variables, "capture_output": True, "text": True, "check": False, "timeout": 600},
     )
     assert done.returncode == 0, done.stderr
     assert "distilled student" in done.stdout

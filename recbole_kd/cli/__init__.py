@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from recbole_kd import __version__
 from recbole_kd.foundation import requirements
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
@@ -22,6 +23,9 @@ COMMANDS = {
 def main(words: Sequence[str] | None = None) -> int:
     """Entry point of ``recbole-kd`` and ``python -m recbole_kd``; returns the exit status."""
     words = list(sys.argv[1:] if words is None else words)
+    if words == ["--version"]:
+        print(f"recbole-kd {__version__}")
+        return 0
     if not words or words[0] in ("-h", "--help"):
         print("usage: recbole-kd COMMAND ...\n")
         for name, what in COMMANDS.items():

@@ -33,5 +33,6 @@ def main(words: Sequence[str]) -> int:
         print(HELP)
         return 0
     words, files = split_config_files(words)
-    keep_scores(make_config(config_file_list=files, arguments=words), [Terminal()])
+    cache = keep_scores(make_config(config_file_list=files, arguments=words), [Terminal()])
+    print(f"scores, for --cache_dir of a student: {cache.folder}")
     return 0

@@ -47,7 +47,8 @@ def main(words: Sequence[str], prog: str = "recbole-kd train") -> int:
     """Train, print the table and return the exit status."""
     if wants_help(words):
         names = textwrap.fill(", ".join(sorted(recbole_models())), 78, subsequent_indent=" " * 25)
-        print(HELP.format(prog=prog, own=", ".join(sorted(own_names())), recbole=names))
+        own = textwrap.fill(", ".join(sorted(own_names())), 78, subsequent_indent=" " * 25)
+        print(HELP.format(prog=prog, own=own, recbole=names))
         return 0
     words, files = split_config_files(words)
     config = make_config(config_file_list=files, arguments=words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders as Loaders
 from recbole_kd.bridge.loaders import prepare_loaders
-from recbole_kd.bridge.recbole import AbstractRecommender
+from recbole_kd.bridge.models import scores_all_items
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.blocks import PAIRS_AT_ONCE, SCORES_AT_ONCE, rows_at_once
@@ -30,7 +30,6 @@ def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
     are ranked at once, with equal metrics.
     """
     if "eval_batch_size" not in config.external_config_dict:
-        scores_all = config.model_class.full_sort_predict is not AbstractRecommender.full_sort_predict
-        numbers = SCORES_AT_ONCE if scores_all else PAIRS_AT_ONCE
+        numbers = SCORES_AT_ONCE if scores_all_items(config.model_class) else PAIRS_AT_ONCE
         config["eval_batch_size"] = rows_at_once(dataset.item_num, numbers) * dataset.item_num
     return prepare_loaders(config, dataset, mask_train_only=config["eval_mask"] == "train")

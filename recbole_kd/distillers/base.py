@@ -110,6 +110,9 @@ class Distiller(nn.Module, Generic[OwnSettings]):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        strange = [need for need in cls.needs if not isinstance(need, Need)]
+        if strange:
+            raise TypeError(f"{cls.__name__} needs {strange[0]!r}; name members of recbole_kd.Need")
         if Need.TRAJECTORY in cls.needs and not issubclass(cls.settings_class, TrajectorySettings):
             raise TypeError(f"{cls.__name__} needs a TRAJECTORY; derive its settings_class from TrajectorySettings")
 

@@ -25,7 +25,8 @@ def run(
     """Train and evaluate a model, or a teacher and its student.
 
     Nothing is printed, and no log is kept; ``show_progress: True`` draws progress bars. Files are written where
-    ``result_file`` and ``report_dir`` say.
+    ``result_file`` and ``report_dir`` say; finished stages go to ``checkpoint_dir`` and TensorBoard's events to
+    ``log_tensorboard``, as RecBole's do.
 
     Args:
         model: a name or a class.
@@ -34,6 +35,10 @@ def run(
         config_dict: values by key.
         arguments: command-line words.
         callbacks: are told how the run goes, and may end it by raising.
+
+    Returns:
+        Its stages in the order trained, each with metrics, costs, history and the path of its ``checkpoint``; the last
+        one is the student, whose test metrics are ``result.test``.
 
     Raises:
         UserError: something in the arguments, the config or the data that the user can mend.
@@ -53,7 +58,11 @@ def teach(
     arguments: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
 ) -> TeacherCache:
-    """Train or load a teacher and write the cache of its scores; arguments and errors are those of :func:`run`."""
+    """Train or load a teacher and write the cache of its scores; arguments and errors are those of :func:`run`.
+
+    Returns:
+        The cache; ``cache.folder`` is what students take as ``cache_dir``.
+    """
     return keep_scores(_silent(make_config(model, dataset, config_file_list, config_dict, arguments)), callbacks)
 
 

@@ -72,13 +72,21 @@ def locked(path: str | os.PathLike[str], wait: bool = True) -> Iterator[None]:
                     raise
                 getLogger().warning(f"waiting for another process, which holds {path}")
                 fcntl.flock(stream, fcntl.LOCK_EX)
-            if not (path.exists() and os.path.samestat(path.stat(), os.fstat(stream.fileno()))):
+            if not _is_at(path, stream):
                 continue  # the one before has removed it
             try:
                 yield
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def _is_at(path: Path, stream: IO[str]) -> bool:
+    """Whether an open file still lies at ``path``."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    except FileNotFoundError:
+        return False
 
 
 def write_json(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:

@@ -41,7 +41,15 @@ class Registry(Generic[Thing]):
         return f"recbole_kd.{self.kind}s"
 
     def register(self, name: str, thing: Thing) -> None:
-        """Make ``name`` mean ``thing`` in this process; a package does so for good with an entry point."""
+        """Make ``name`` mean ``thing`` in this process; a package does so for good with an entry point.
+
+        Raises:
+            UserError: it is of another kind, or one of ours has this name.
+        """
+        if not self.accepts(thing):
+            raise UserError(f"{thing!r} cannot be registered as the {self.kind} {name!r}: it is no {self.expected}")
+        if name in self._own:
+            raise UserError(f"the {self.kind} {name!r} is one of ours; register yours under another name")
         self._registered[name] = thing
 
     def names(self) -> set[str]:

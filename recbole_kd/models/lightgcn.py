@@ -25,7 +25,7 @@ class LightGCN(RecBoleLightGCN):
         return final[: self.n_users], final[self.n_users :]
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        """The Scorer contract: what a score is the dot product of."""
+        """What a score is the dot product of, as :func:`~recbole_kd.scoring.model_scores.scores_of` asks."""
         return self.forward()
 
 

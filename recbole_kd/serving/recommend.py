@@ -58,7 +58,7 @@ def recommend(
 
     Args:
         checkpoint: a file of ours or of stock RecBole.
-        users: raw tokens; None for all users of the data set, in the order of RecBole's ids.
+        users: raw tokens, or one of them; None for all users of the data set, in the order of RecBole's ids.
         topk: length of the lists.
         seen: keep items of the user's training interactions.
         cache_dir: a teacher's cache, whose lists are given too.
@@ -69,6 +69,8 @@ def recommend(
         UserError: the checkpoint, the data set and the cache cannot be read or do not belong together, a user is
             unknown, or ``topk`` is more than there are items; from the iterator: a score is no number.
     """
+    if users is not None:
+        users = [users] if isinstance(users, str) else [str(user) for user in users]
     recommender = Recommender(open_trained(checkpoint, config_dict), topk, seen=seen, cache_dir=cache_dir)
     ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
     if unknown:

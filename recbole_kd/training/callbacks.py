@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from recbole_kd.bridge.config import KDConfig
+from recbole_kd.foundation.errors import UserError
 from recbole_kd.training.record import Result, StageRecord
 
 
@@ -34,7 +35,15 @@ class CallbackList(Callback):
     """Several callbacks as one, called in their order."""
 
     def __init__(self, callbacks: Sequence[Callback]) -> None:
-        self._callbacks = tuple(callbacks)
+        """Keep them.
+
+        Raises:
+            UserError: one of them is none.
+        """
+        self._callbacks = (callbacks,) if isinstance(callbacks, Callback) else tuple(callbacks)
+        for callback in self._callbacks:
+            if not isinstance(callback, Callback):
+                raise UserError(f"callbacks: {callback!r} is no object of a subclass of recbole_kd.Callback")
 
     def run_begins(self, config: KDConfig) -> None:
         """Pass it on."""

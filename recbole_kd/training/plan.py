@@ -175,7 +175,8 @@ def _keys_read_by(model: type) -> set[str]:
 def _check_sources(config: KDConfig, distiller: type[Distiller[Any]], configs: dict[str, KDConfig]) -> None:
     """Refuse a teacher that cannot give what the distiller needs."""
     if _ONLY_OF_A_MODEL & distiller.needs and config["cache_dir"]:
-        raise UserError("cache_dir: this method learns from its teacher's layers, not from scores; leave it out")
+        more = "how its teacher was trained" if Need.TRAJECTORY in distiller.needs else "its teacher's layers"
+        raise UserError(f"cache_dir: this method learns from {more}, not from scores; leave it out")
     for stage, one in configs.items():
         if not stage.startswith("teacher"):
             continue

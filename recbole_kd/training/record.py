@@ -55,7 +55,7 @@ class Result:
     model: str
     dataset: str
     seed: int
-    config: dict[str, Any]
+    config: dict[str, Any] = field(repr=False)
     stages: list[StageRecord]
     data: MultiModalDataset = field(repr=False)
 

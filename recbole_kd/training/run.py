@@ -33,8 +33,8 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
     Raises:
         UserError: something in the config or the data that the user can mend.
     """
-    plan = make_plan(config)  # wrong settings of any stage fail here, before data is read
     callback = CallbackList(callbacks)
+    plan = make_plan(config)  # wrong settings of any stage fail here, before data is read
     callback.run_begins(config)
     data = open_data(config)
     for stage_config in plan.configs.values():

@@ -1,6 +1,7 @@
 """What every distiller must do; a new one inherits these tests for a few lines."""
 
 import copy
+import inspect
 import tempfile
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from recbole_kd.registry import make_config
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.model_scores import scores_of
+from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.plan import make_plan
 
 QUIET = {"show_progress": False, "state": "error", "topk": [3], "metrics": ["NDCG", "Recall"], "valid_metric": "NDCG@3"}
@@ -93,12 +95,18 @@ class DistillerContract:
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in made.student.parameters())
 
     def test_the_student_propagates_once_a_step(self, made, monkeypatch):
+        """One whose forward takes arguments, such as BPR, has nothing to propagate."""
         calls = []
         forward = type(made.student).forward
         made.trainer.model.train()
-        monkeypatch.setattr(type(made.student), "forward", lambda self: calls.append(1) or forward(self))
+
+        def counted(self, *args, **kwargs):
+            calls.append(not args and not kwargs)
+            return forward(self, *args, **kwargs)
+
+        monkeypatch.setattr(type(made.student), "forward", counted)
         made.loss()
-        assert len(calls) == 1
+        assert sum(calls) == (1 if len(inspect.signature(forward).parameters) == 1 else 0)
 
     def test_without_weights_it_is_the_plain_student_to_the_bit(self, checkerboard):
         values = {**QUIET, "epochs": 3, "baseline": True}
@@ -116,6 +124,23 @@ class DistillerContract:
         first, second = (run(self.method, checkerboard, config_dict=values) for _ in range(2))
         assert first.test == second.test
         assert first.stages[-1].history[-1]["losses"] == second.stages[-1].history[-1]["losses"]
+
+    def test_one_that_is_cut_off_goes_on_to_the_same_figures(self, checkerboard):
+        class CutOff(Exception):
+            pass
+
+        class Cut(Callback):
+            def validated(self, stage, history):
+                if stage == "student" and history[-1]["epoch"] == 3:
+                    raise CutOff
+
+        values = {**QUIET, "epochs": 5, "snapshot_seconds": 0}
+        whole = run(self.method, checkerboard, config_dict={**values, "checkpoint_dir": "whole"}).stages[-1]
+        with pytest.raises(CutOff):
+            run(self.method, checkerboard, config_dict=values, callbacks=[Cut()])
+        again = run(self.method, checkerboard, config_dict=values).stages[-1]
+        assert (again.valid, again.test) == (whole.valid, whole.test)
+        assert [epoch["losses"] for epoch in again.history] == [epoch["losses"] for epoch in whole.history]
 
     def test_teacher_parameters_do_not_move(self, made):
         if Need.MODEL not in made.distiller.needs and made.teacher:

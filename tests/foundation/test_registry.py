@@ -44,10 +44,16 @@ def test_a_file_in_the_folder_is_enough(numbers):
 
 def test_ours_win_over_registered_ones_and_those_over_other_packages(numbers, monkeypatch):
     offer(monkeypatch, ("one", "sys:maxsize"), ("four", "sys:maxsize"), ("five", "sys:maxsize"))
-    numbers.register("one", 100)
     numbers.register("four", 4)
     assert (numbers.find("one"), numbers.find("four"), numbers.find("five")) == (1, 4, sys.maxsize)
     assert numbers.names() == {"one", "two", "four", "five"}
+
+
+def test_what_cannot_be_registered_is_one_sentence(numbers):
+    with pytest.raises(UserError, match="the number 'one' is one of ours; register yours under another name"):
+        numbers.register("one", 100)
+    with pytest.raises(UserError, match="'x' cannot be registered as the number 'six': it is no whole number"):
+        numbers.register("six", "x")
 
 
 @pytest.mark.parametrize(

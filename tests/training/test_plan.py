@@ -146,6 +146,12 @@ class TestNeeds:
             class Careless(Distiller):
                 needs = frozenset({Need.TRAJECTORY})
 
+    def test_needs_are_named(self):
+        with pytest.raises(TypeError, match=r"Old needs .scores.; name members of recbole_kd\.Need"):
+
+            class Old(Distiller):
+                needs = frozenset({"scores"})
+
     def test_what_was_not_asked_for_is_an_authors_mistake(self):
         for name in ("scores", "model", "trajectory", "popularity"):
             with pytest.raises(NotAskedFor, match="does not name"):
@@ -164,7 +170,7 @@ class TestRefusals:
             ("RCEKD", {"student": "Pop"}, "student: Pop is computed from the data at once"),
             ("RCEKD", {"student": "RaCT"}, "student: RaCT is only pre-trained under train_stage=actor_pretrain"),
             ("OfEmbeddings", {"teacher": "ItemKNN"}, "teacher: OfEmbeddings needs embeddings, and ItemKNN has none"),
-            ("OfTrajectory", {"cache_dir": "x"}, "cache_dir: this method learns from its teacher's layers"),
+            ("OfTrajectory", {"cache_dir": "x"}, "cache_dir: this method learns from how its teacher was trained"),
             ("PromptMM", {"teacher": "PromptMMTeacher", "cache_dir": "x"}, "cache_dir: this method learns from its"),
             ("OfTrajectory", {"teacher_checkpoint": "x"}, "teacher_checkpoint: OfTrajectory learns from how"),
         ],

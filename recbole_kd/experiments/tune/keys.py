@@ -36,7 +36,7 @@ def stages_of(key: str, plan: Plan) -> dict[str, Any]:
         if bare in stage_config and (not prefix or prefix in stage_prefixes(stage))
     }
     if not found:
-        hint = did_you_mean(key, properties.known_keys()) or f"; see properties/model/{plan.config.model}.yaml"
+        hint = did_you_mean(key, properties.known_keys()) or "; see recbole-kd tune --help"
         raise UserError(f"search: {plan.config.model} has no key {key!r}{hint}")
     return found
 

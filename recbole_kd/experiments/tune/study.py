@@ -1,4 +1,4 @@
-"""The one room that knows Optuna: a search that outlives a kill, in a file."""
+"""The one file that knows Optuna: a search that outlives a kill, in a file."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
         raise NotImplementedError
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
-        """The Scorer contract: what a score is the dot product of."""
+        """What a score is the dot product of, as :func:`~recbole_kd.scoring.model_scores.scores_of` asks."""
         return self.forward()
 
     def calculate_loss(self, interaction: Interaction) -> Tensor:

@@ -106,7 +106,7 @@ class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
         return Views(user, item, views, modal)
 
     def embeddings(self) -> Pair:
-        """The Scorer contract: what a score is the dot product of."""
+        """What a score is the dot product of, as :func:`~recbole_kd.scoring.model_scores.scores_of` asks."""
         return self.forward()[:2]
 
     def embeddings_of(self, views: Sequence[str]) -> Pair:
