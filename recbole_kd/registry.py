@@ -36,21 +36,21 @@ def own_names() -> set[str]:
 
 
 def find_model(name: str) -> type:
-    """Return the model class called ``name``.
+    """Return the model class called ``name``: ours, or RecBole's, or else another package's.
 
     Raises:
         UserError: no such model; the message names the nearest ones.
     """
+    models = recbole_models()
+    if name in models and not MODELS.is_ours(name):  # nobody else's may change the figures of RecBole's
+        return models[name]
     if name in MODELS:
         return MODELS.find(name)
     if name in DISTILLERS:
         distiller: Any = DISTILLERS.find(name)
         return _method(name, distiller)
-    models = recbole_models()
-    if name not in models:
-        hint = did_you_mean(name, own_names() | models.keys())
-        raise UserError(f"there is no model called {name!r}{hint or '; see recbole-kd train --help'}")
-    return models[name]
+    hint = did_you_mean(name, own_names() | models.keys())
+    raise UserError(f"there is no model called {name!r}{hint or '; see recbole-kd train --help'}")
 
 
 @cache

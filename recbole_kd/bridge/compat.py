@@ -57,6 +57,8 @@ def quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module="recbole")
         warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
+        warnings.filterwarnings("ignore", message=r".*torch\.sparse\.SparseTensor")
+        warnings.filterwarnings("ignore", message=".*Sparse .* tensor support is in beta")
         yield
 
 

@@ -151,6 +151,8 @@ class KDConfig(Config):
             drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
         """
         drop = {"model", "dataset", *keys_with(Effect.MODELS), *drop}
+        if not stage.startswith("teacher"):  # without a prefix a source is the teachers'
+            drop |= set(keys_with(Effect.SOURCE))
         prefixes = stage_prefixes(stage)
         values = {
             key: value for key, value in self._method_values.items() if key not in drop and not OF_STAGE.match(key)
@@ -158,8 +160,6 @@ class KDConfig(Config):
         for prefix in prefixes:
             own = {key: value for key, value in self._method_values.items() if key.startswith(prefix)}
             values |= {key.removeprefix(prefix): value for key, value in own.items()}
-        if stage == "student":
-            values.pop("checkpoint", None)  # the student is what is trained
         config = type(self)(model=model_class, dataset=self.dataset, config_dict=values, find_model=self._find_model)
         config.stage = stage
         return config

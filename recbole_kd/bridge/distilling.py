@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from recbole_kd.bridge.kept_embeddings import propagate_once
 from recbole_kd.bridge.recbole import AbstractRecommender
+from recbole_kd.bridge.snapshots import with_new_names
 from recbole_kd.bridge.trainer import SafeTrainerMixin, trainer_class
 from recbole_kd.foundation.plain import plain_values
 
@@ -20,6 +21,7 @@ class Teaching(Protocol):
     """What a trainer asks of a :class:`~recbole_kd.distillers.base.Distiller`, which is a module too."""
 
     diagnostics: dict[str, Any]
+    renamed: Mapping[str, str]
 
     def __call__(self, student: Any, batch: Interaction) -> dict[str, Tensor]: ...
     def begin_epoch(self, student: Any, epoch: int) -> None: ...
@@ -62,6 +64,9 @@ class DistillingMixin(SafeTrainerMixin):
             if name.startswith("teacher") and not parameter.requires_grad:
                 del states["distiller"][name]
         return states
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        super()._restore(with_new_names(state, "distiller", self.distiller.renamed))
 
     def _begin_epoch(self, epoch: int) -> None:
         self._sums, self._steps = {}, 0

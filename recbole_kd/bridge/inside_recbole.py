@@ -6,6 +6,7 @@ import importlib
 import importlib.machinery
 import sys
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -54,7 +55,7 @@ class StagedTrainer(SafeTrainer):
         return self.best_valid_score, valid
 
 
-def install(models: Mapping[str, type], methods: set[str], dataset: type, train_stages: TrainStages) -> None:
+def install(models: Mapping[str, type], methods: AbstractSet[str], dataset: type, train_stages: TrainStages) -> None:
     """Make stock RecBole find models by their names, with our data set, trainers and default values.
 
     Args:

@@ -125,3 +125,21 @@ class SnapshotMixin(_Base):
         due = self._snapshot is not None and time.monotonic() - self._snapshot_at >= self.config["snapshot_seconds"]
         if due and epoch > self.start_epoch:
             self._save_snapshot(epoch - 1)
+
+
+def with_new_names(state: Mapping[str, Any], part: str, renamed: Mapping[str, str]) -> dict[str, Any]:
+    """A snapshot of an earlier release, whose modules had other names.
+
+    Args:
+        state: as it was saved; one of today stays as it is.
+        part: what ``renamed`` is about.
+        renamed: today's name of a submodule by the former one.
+    """
+
+    def today(path: str) -> str:
+        first, dot, rest = path.partition(".")
+        return f"{renamed.get(first, first)}{dot}{rest}"
+
+    parts = {today(name): value for name, value in state["parts"][part].items()}
+    loose = {(today(path), name): value for (path, name), value in state["loose"][part].items()}
+    return {**state, "parts": {**state["parts"], part: parts}, "loose": {**state["loose"], part: loose}}

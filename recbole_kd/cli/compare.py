@@ -16,8 +16,9 @@ cost, and one page of pictures:
   recbole-kd compare --models='BPR,VBPR,RCEKD:VBPR>BPR' --dataset=NAME --seeds=5
 
   --models=LABELS        separated by commas: any model that train takes, or METHOD:TEACHER>STUDENT, which needs quotes;
-                         beside a distilled student stand its teacher and the same student alone. Values of its own
-                         may follow: 'MTS4MM,MTS4MM[rank_weight=0 gated=False]'; baseline=true adds the student alone
+                         beside a distilled student stand its teacher and the same student alone; METHOD:A>B>C has the
+                         assistant B. Values of its own may follow: 'MTS4MM,MTS4MM[rank_weight=0 gated=False]';
+                         baseline=true adds the student alone
   --seeds=1              seeds 2020, 2021, ..., or from --seed=N on
   --jobs=1               runs at a time, each in a process of its own
   --out=FOLDER           table.csv, table.md, table.tex, report.html, pictures, runs.jsonl, logs (default: compare/NAME)

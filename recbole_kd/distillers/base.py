@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, ClassVar, Generic, TypeVar
@@ -72,7 +72,8 @@ Given = TypeVar("Given")
 
 def _asked_for(given: Given | None, name: str) -> Given:
     if given is None:
-        raise NotAskedFor(f"the distiller does not name Need.{name.replace(' or ', ' or Need.')} among its needs")
+        named = name.replace(" or ", " or Need.")
+        raise NotAskedFor(f"the distiller does not name Need.{named} among its needs, or its teacher cannot give it")
     return given
 
 
@@ -103,6 +104,7 @@ class Distiller(nn.Module, Generic[OwnSettings]):
     settings_class: ClassVar[type[Settings]] = Settings
     needs: ClassVar[frozenset[Need]] = frozenset({Need.SCORES})
     several_teachers: ClassVar[bool] = False
+    renamed: ClassVar[Mapping[str, str]] = {"teachers": "teacher_models"}  # in snapshots of release 0.1.0
     settings: OwnSettings
     teachers: tuple[Teacher, ...]
     generator: torch.Generator

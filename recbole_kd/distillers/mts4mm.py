@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +42,7 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
 
     settings_class = MTS4MMSettings
     needs = frozenset()
+    renamed: ClassVar[Mapping[str, str]] = {"teachers": "encoders"}
     encoders: Encoders
     validation_shares: Tensor
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from recbole_kd.bridge.config import KDConfig
@@ -24,7 +26,8 @@ def run(
 ) -> Result:
     """Train and evaluate a model, or a teacher and its student.
 
-    Nothing is printed, and no log is kept; ``show_progress: True`` draws progress bars. Files are written where
+    Nothing is printed, and no log is kept; warnings go to the handlers that ``logging`` has; ``show_progress: True``
+    draws progress bars. Files are written where
     ``result_file`` and ``report_dir`` say; finished stages go to ``checkpoint_dir`` and TensorBoard's events to
     ``log_tensorboard``, as RecBole's do.
 
@@ -43,10 +46,11 @@ def run(
     Raises:
         UserError: something in the arguments, the config or the data that the user can mend.
     """
-    config = _silent(make_config(model, dataset, config_file_list, config_dict, arguments))
-    result = train_and_test(config, callbacks)
-    if config["report_dir"]:
-        write_report(result)
+    with _silence():
+        config = _silent(make_config(model, dataset, config_file_list, config_dict, arguments))
+        result = train_and_test(config, callbacks)
+        if config["report_dir"]:
+            write_report(result)
     return result
 
 
@@ -63,7 +67,19 @@ def teach(
     Returns:
         The cache; ``cache.folder`` is what students take as ``cache_dir``.
     """
-    return keep_scores(_silent(make_config(model, dataset, config_file_list, config_dict, arguments)), callbacks)
+    with _silence():
+        return keep_scores(_silent(make_config(model, dataset, config_file_list, config_dict, arguments)), callbacks)
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """What RecBole logs goes to those who listen, and not to Python's last resort, which is the terminal."""
+    handler = logging.NullHandler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def _silent(config: KDConfig) -> KDConfig:

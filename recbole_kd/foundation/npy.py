@@ -8,6 +8,12 @@ from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
+_READERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,  # it differs in the encoding of field names, and fields are not ours
+}
+
 
 class NpyError(ValueError):
     """What is wrong with a file, as the end of a sentence that begins with its name: "is an empty file; …"."""
@@ -49,14 +55,17 @@ def read_header(path: Path) -> Header:
         stream.seek(0)
         try:
             version = np.lib.format.read_magic(stream)
-            # version 3 differs from 2 only in the encoding of field names, and arrays with fields are welcome nowhere
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            return Header(*read(stream), stream.tell())
-        except (ValueError, EOFError, SyntaxError, TypeError) as error:
+            if version not in _READERS:
+                raise ValueError(f"version {version}")
+            header = Header(*_READERS[version](stream), stream.tell())
+        except Exception as error:  # a damaged header makes NumPy raise nearly anything
             if "EOF" in str(error):
                 raise NpyError("is cut short inside its header; copy it again") from error
-            reason = str(error).splitlines()[0]
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise NpyError(f"has a broken .npy header ({reason}); write it again with numpy.save") from error
+    if not all(type(size) is int and size >= 0 for size in header.shape):
+        raise NpyError(f"has a broken .npy header (shape {header.shape}); write it again with numpy.save")
+    return header
 
 
 def write_header(stream: IO[bytes], shape: tuple[int, ...], dtype: str) -> None:

@@ -56,6 +56,10 @@ class Registry(Generic[Thing]):
         """All names that :meth:`find` knows."""
         return {*self._own, *self._registered, *self._offered()}
 
+    def is_ours(self, name: str) -> bool:
+        """Whether it lies in a folder of ours."""
+        return name in self._own
+
     def __contains__(self, name: object) -> bool:
         return name in self.names()
 
@@ -73,7 +77,7 @@ class Registry(Generic[Thing]):
         entry = self._offered()[name]
         try:
             found: Thing = entry.load()
-        except Exception as error:  # whatever another package does wrong
+        except (Exception, SystemExit) as error:  # whatever another package does wrong
             raise UserError(f"the {self.kind} {name!r} of {entry.value} cannot be loaded: {error}") from error
         if not self.accepts(found):
             raise UserError(f"the {self.kind} {name!r} of {entry.value} is no {self.expected}")

@@ -125,7 +125,8 @@ def _train(job: _Job) -> TrainedStage:
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     for generator in loaders.generators():  # stages share loaders, and must not depend on each other
         generator.manual_seed(config["seed"])
-    model = config.model_class(config, loaders.train_part).to(config["device"])
+    with compat.quiet():
+        model = config.model_class(config, loaders.train_part).to(config["device"])
     if config["resume"] and job.path.is_file():
         _remove(job.snapshot, job.partial)  # of a run that was killed right after writing the path
         return _kept_stage(job, model)
@@ -204,6 +205,8 @@ def _take_up(job: _Job, trainer: Any) -> None:
     epoch = trainer.take_up()
     if epoch is None:
         _remove(job.partial)
+        if job.trajectory_every is not None and (trajectory.is_symlink() or trajectory.is_file()):
+            raise UserError(f"{trajectory} is no folder of ours; delete it")
         if job.trajectory_every is not None and trajectory.is_dir():
             shutil.rmtree(trajectory)
     else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from logging import getLogger
 from typing import Any
 
 from recbole_kd.bridge.checkpoint import load_checkpoint
 from recbole_kd.bridge.inside_recbole import install
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import DISTILLERS, find_model, make_config, own_names
 from recbole_kd.training.plan import make_plan
 from recbole_kd.training.run import train_plan
@@ -19,9 +21,13 @@ def register() -> None:
     Puts our model, trainer and data set classes where RecBole looks for them, and lets its ``Config`` read our
     ``properties/``. RecBole's own models and settings stay as they are. Calling it again changes nothing.
     """
-    names = own_names()
-    models = {name: find_model(name) for name in sorted(names)}
-    install(models, names & set(DISTILLERS.names()), MultiModalDataset, _train_stages)
+    models: dict[str, type] = {}
+    for name in sorted(own_names()):
+        try:
+            models[name] = find_model(name)
+        except UserError as error:  # what one other package does wrong
+            getLogger().warning(f"{name} is left out: {error}")
+    install(models, models.keys() & DISTILLERS.names(), MultiModalDataset, _train_stages)
 
 
 def _train_stages(

@@ -10,7 +10,7 @@ from recbole_kd.bridge.config import KDConfig, model_names
 from recbole_kd.bridge.models import is_computed_at_once
 from recbole_kd.bridge.run_settings import Effect, keys_with
 from recbole_kd.bridge.trainer import unfinished_training
-from recbole_kd.distillers.base import Distiller, Need
+from recbole_kd.distillers.base import Distiller, Need, TrajectorySettings
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.settings import Settings
@@ -173,20 +173,42 @@ def _keys_read_by(model: type) -> set[str]:
 
 
 def _check_sources(config: KDConfig, distiller: type[Distiller[Any]], configs: dict[str, KDConfig]) -> None:
-    """Refuse a teacher that cannot give what the distiller needs."""
-    if _ONLY_OF_A_MODEL & distiller.needs and config["cache_dir"]:
-        more = "how its teacher was trained" if Need.TRAJECTORY in distiller.needs else "its teacher's layers"
-        raise UserError(f"cache_dir: this method learns from {more}, not from scores; leave it out")
+    """Refuse a teacher that cannot give what the distiller needs, and sources that nobody would read."""
+    folders: dict[str, str] = {}
     for stage, one in configs.items():
-        if not stage.startswith("teacher"):
+        if stage == "student":
+            for key in keys_with(Effect.SOURCE):
+                if one[key]:
+                    raise UserError(f"student_{key}: the student is what is trained; leave it out")
             continue
-        if Need.TRAJECTORY in distiller.needs and one["checkpoint"]:
+        prefix = "" if stage == "teacher" and config["cache_dir"] else f"{stage}_"
+        if _ONLY_OF_A_MODEL & distiller.needs and one["cache_dir"]:
+            more = "how its teacher was trained" if Need.TRAJECTORY in distiller.needs else "its teacher's layers"
+            raise UserError(f"{prefix}cache_dir: this method learns from {more}, not from scores; leave it out")
+        if one["cache_dir"] and folders.setdefault(one["cache_dir"], stage) != stage:
             raise UserError(
-                f"{stage}_checkpoint: {config.model} learns from how its teacher was trained, which a checkpoint does "
-                "not tell; leave it out"
+                f"cache_dir: {folders[one['cache_dir']]} and {stage} cannot keep their scores in one folder; give each "
+                f"its own, as --teacher1_cache_dir and --{stage}_cache_dir"
             )
+        if Need.TRAJECTORY in distiller.needs:
+            _check_trajectory(config, distiller, stage, one)
         if Need.EMBEDDINGS in distiller.needs and is_computed_at_once(one.model_class):
             raise UserError(f"{stage}: {config.model} needs embeddings, and {one.model} has none; take another model")
+
+
+def _check_trajectory(config: KDConfig, distiller: type[Distiller[Any]], stage: str, one: KDConfig) -> None:
+    if one["checkpoint"]:
+        raise UserError(
+            f"{stage}_checkpoint: {config.model} learns from how its teacher was trained, which a checkpoint does not "
+            "tell; leave it out"
+        )
+    settings = distiller.settings_class.read(config)
+    assert isinstance(settings, TrajectorySettings)
+    if settings.trajectory_every > one["epochs"]:
+        raise UserError(
+            f"trajectory_every={settings.trajectory_every} keeps none of the {one['epochs']} epochs of the {stage}; "
+            "make it smaller, or epochs larger"
+        )
 
 
 def _check_learner(stage: str, config: KDConfig) -> None:

@@ -13,13 +13,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from recbole_kd.bridge.checkpoint import load_checkpoint
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders
+from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
 from recbole_kd.data.identity import identity_of
 from recbole_kd.data.interactions import matrix_of, popularity_of, positives_of
 from recbole_kd.distillers.base import Need, Teacher
-from recbole_kd.foundation.digest import sha256_of_tensors
+from recbole_kd.foundation.digest import sha256_of_file, sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import locked
 from recbole_kd.foundation.plain import plain_values
@@ -32,6 +32,7 @@ from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.fitting import Prepare, TrainedStage, stage_path, train_stage, trajectory_folder
 from recbole_kd.training.ranks import first_then_others
 from recbole_kd.training.record import StageRecord
+from recbole_kd.training.weights import take_weights
 
 _SCORED = frozenset({Need.SCORES, Need.EMBEDDINGS})
 
@@ -88,7 +89,7 @@ def teach(
         UserError: the cache or the checkpoint is of other data, or cannot be read, or the teacher has no embeddings
             where they are needed.
     """
-    folder = config["cache_dir"] and Path(config["cache_dir"]) if stage.startswith("teacher") else None
+    folder = config["cache_dir"] and Path(config["cache_dir"])
     if folder and _SCORED & needs and (folder / MANIFEST).is_file():
         return _from_cache(stage, config, loaders, needs, folder, asked_for or {})
     if Need.EMBEDDINGS in needs:
@@ -102,18 +103,20 @@ def teach(
     given: dict[str, Any] = {"given_popularity": _popularity(loaders, needs)}
     if Need.MODEL in needs:
         given["given_model"] = trained.model
+    digests: list[str] = []
     if Need.TRAJECTORY in needs:
-        given["given_trajectory"] = _trajectory(config, loaders, trajectory_folder(path))
+        assert trajectory_every is not None
+        files = _trajectory_files(trajectory_folder(path), trained.record, trajectory_every)
+        given["given_trajectory"] = _trajectory(config, loaders, files)
+        digests += map(sha256_of_file, files)
+    if Need.MODEL in needs or digests:
+        digests.append(trained.fingerprint)
     if not _SCORED & needs:
-        return Taught(trained.record, Teacher(stage, **given), scores_of(trained.model), trained.fingerprint)
+        digest = " ".join(digests) or trained.fingerprint
+        return Taught(trained.record, Teacher(stage, **given), scores_of(trained.model), digest)
     cache = _cache(config, loaders, trained, folder or _own_folder(config, path))
     teacher = Teacher(stage, cache, **given)
-    return Taught(trained.record, teacher, cache, _digest(cache, trained, needs))
-
-
-def _digest(cache: TeacherCache, trained: TrainedStage, needs: frozenset[Need]) -> str:
-    """The scores say it all, unless the distiller sees more of the teacher than scores."""
-    return cache.digest if not needs & {Need.MODEL, Need.TRAJECTORY} else f"{cache.digest} {trained.fingerprint}"
+    return Taught(trained.record, teacher, cache, " ".join([cache.digest, *digests]))
 
 
 def _from_cache(
@@ -164,25 +167,40 @@ def _popularity(loaders: Loaders, needs: frozenset[Need]) -> Tensor | None:
     return torch.from_numpy(popularity_of(loaders.train_part)) if Need.POPULARITY in needs else None
 
 
-def _trajectory(config: KDConfig, loaders: Loaders, folder: Path) -> tuple[Scores, ...]:
-    """The scores of each kept epoch, a model each, or its embeddings where these are its scores.
+def _trajectory_files(folder: Path, record: StageRecord, every: int) -> list[Path]:
+    """The checkpoints of every n-th epoch that the teacher was trained for; no other file of the folder is looked at.
 
     Raises:
-        UserError: none is kept.
+        UserError: one is missing.
+    """
+    files = [folder / f"{epoch:05d}.pth" for epoch in range(every, record.epochs + 1, every)]
+    for path in files:
+        if folder.is_symlink() or path.is_symlink() or not path.is_file():
+            raise UserError(f"{path} is missing, an epoch of the {record.name}; --resume=false trains it again")
+    if not files:
+        raise UserError(
+            f"the {record.name} stopped after {record.epochs} epochs, of which trajectory_every={every} keeps none; "
+            "make it smaller"
+        )
+    return files
+
+
+def _trajectory(config: KDConfig, loaders: Loaders, files: Sequence[Path]) -> tuple[Scores, ...]:
+    """The scores of each kept epoch: a model each, or its embeddings where these are its scores.
+
+    Raises:
+        UserError: a file is damaged or of another model.
     """
     found: list[ModelScores] = []
     seen = positives_of(loaders.train_part) if config["mask_train_positives"] else None
-    for path in sorted(folder.glob("*.pth")):
+    for path in files:
         with torch.random.fork_rng():
             model = config.model_class(config, loaders.train_part).to(config["device"]).eval()
-        state = load_checkpoint(path, config["device"])
-        model.load_state_dict(state["state_dict"])
-        model.load_other_parameter(state["other_parameter"])
+        state = load_any_checkpoint(path, config["device"])
+        misfit = take_weights(model, state)
+        if misfit:
+            raise UserError(f"{path} is no epoch of {config.model} ({misfit}); --resume=false trains it again")
         found.append(scores_of(model, seen).computed_once())
-    if not found:
-        raise UserError(
-            f"{folder} holds no epochs of the teacher; train more epochs than trajectory_every, or set --resume=false"
-        )
     return tuple(found)
 
 

@@ -8,6 +8,11 @@ from hypothesis import strategies as st
 from recbole_kd.foundation.npy import NpyError, open_array, read_header, write_header
 
 
+def npy(text: bytes) -> bytes:
+    """A file of version 1 with this header."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
 @given(
     shape=st.lists(st.integers(0, 5), max_size=3).map(tuple),
     dtype=st.sampled_from(["float16", "float32", "int64", "bool", ">f4"]),
@@ -40,6 +45,13 @@ def test_reads_every_version(tmp_path, version):
         (b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'", "is cut short inside its header"),
         (b"\x93NUMPY\x01\x00\x05\x00{1:2}", "has a broken .npy header"),
         (b"\x93NUMPY\x01\x00\x13\x00__import__('os').x\n", "has a broken .npy header"),
+        (npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 3)}"), r"\(shape \(-1, 3\)\)"),
+        (npy(b"{'descr': '<f4', 'fortran_order': False, 'shape': (True, 3)}"), r"\(shape \(True, 3\)\)"),
+        (npy(b"{'descr': ('f4',), 'fortran_order': False, 'shape': (2, 3)}"), "has a broken .npy header"),
+        (npy(b"-" * 9000 + b"1"), "has a broken .npy header"),
+        (npy(b"(" * 9000), "is cut short inside its header"),
+        (npy(b"'''"), "is cut short inside its header"),
+        (b"\x93NUMPY\x04\x00" + npy(b"{}")[8:], "has a broken .npy header"),
     ],
 )
 def test_what_is_none_is_named(tmp_path, content, says):

@@ -10,7 +10,7 @@ from recbole_kd.experiments.report.pictures import PICTURES
 from recbole_kd.foundation import registry
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.registry import Registry
-from recbole_kd.registry import DISTILLERS, MODELS
+from recbole_kd.registry import DISTILLERS, MODELS, find_model, own_names
 
 
 @pytest.fixture
@@ -47,6 +47,25 @@ def test_ours_win_over_registered_ones_and_those_over_other_packages(numbers, mo
     numbers.register("four", 4)
     assert (numbers.find("one"), numbers.find("four"), numbers.find("five")) == (1, 4, sys.maxsize)
     assert numbers.names() == {"one", "two", "four", "five"}
+
+
+def test_one_that_ends_the_process_is_one_sentence_too(numbers, monkeypatch):
+    class Ends(EntryPoint):
+        def load(self):
+            raise SystemExit(7)
+
+    entry = Ends("six", "a:b", "recbole_kd.numbers")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    with pytest.raises(UserError, match="the number 'six' of a:b cannot be loaded: 7"):
+        numbers.find("six")
+
+
+def test_no_other_package_changes_a_model_of_recboles(monkeypatch):
+    for found in (MODELS, DISTILLERS):
+        monkeypatch.setattr(found, "_registered", {"BPR": object, "NeuMF": object})
+    assert find_model("BPR").__module__ == "recbole.model.general_recommender.bpr"
+    assert find_model("LightGCN").__module__ == "recbole_kd.models.lightgcn"  # ours is RecBole's, but faster
+    assert "BPR" not in own_names()
 
 
 def test_what_cannot_be_registered_is_one_sentence(numbers):

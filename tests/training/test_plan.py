@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from recbole_kd.bridge.checkpoint import save_state
 from recbole_kd.distillers.base import Distiller, Need, NotAskedFor, Teacher, TrajectorySettings
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
@@ -39,6 +40,10 @@ class ThroughAssistant(Pull):
         self.made.append([teacher.name for teacher in teachers])
 
 
+class Several(Pull):
+    several_teachers = True
+
+
 class OfEmbeddings(Pull):
     needs = frozenset({Need.EMBEDDINGS, Need.POPULARITY})
 
@@ -69,7 +74,7 @@ class OfTrajectory(Pull):
 
 @pytest.fixture(autouse=True)
 def methods(monkeypatch):
-    found = {"Pull": Pull, "ThroughAssistant": ThroughAssistant, "OfEmbeddings": OfEmbeddings}
+    found = {"Pull": Pull, "ThroughAssistant": ThroughAssistant, "OfEmbeddings": OfEmbeddings, "Several": Several}
     monkeypatch.setattr(DISTILLERS, "_registered", {**found, "OfTrajectory": OfTrajectory})
     ThroughAssistant.made.clear()
 
@@ -107,6 +112,11 @@ class TestGraph:
         assert plan.configs["assistant"]["embedding_size"] == 8
         assert plan.configs["student"]["embedding_size"] == 4
 
+    def test_a_source_without_a_prefix_is_the_teachers(self, checkerboard):
+        plan = plan_of("ThroughAssistant", assistant="LightGCN", cache_dir="x", checkpoint="y")
+        assert [plan.configs[name]["cache_dir"] for name in ("teacher", "assistant", "student")] == ["x", None, None]
+        assert [plan.configs[name]["checkpoint"] for name in ("teacher", "assistant", "student")] == ["y", None, None]
+
     def test_identity_follows_every_stage_and_what_they_hand_on(self, checkerboard):
         first = plan_of("RCEKD").identity()
         assert plan_of("RCEKD", show_progress=True, baseline=True).identity() == first
@@ -140,6 +150,53 @@ class TestNeeds:
         plain = run("Pull", checkerboard, config_dict={**SMALL, "teacher_epochs": 5, "stopping_step": 10})
         assert plain.stages[0].checkpoint not in (teacher, other.stages[0].checkpoint)
 
+    @pytest.fixture
+    def kept(self, checkerboard):
+        values = {**SMALL, "trajectory_every": 1, "teacher_epochs": 3, "stopping_step": 10}
+        first = run("OfTrajectory", checkerboard, config_dict=values)
+        folder = fitting.trajectory_folder(Path(first.stages[0].checkpoint))
+        return values, first, folder
+
+    def test_another_trajectory_is_another_student(self, checkerboard, kept):
+        values, first, folder = kept
+        (folder / "00002.pth").write_bytes((folder / "00003.pth").read_bytes())
+        again = run("OfTrajectory", checkerboard, config_dict=values)
+        assert again.stages[0].checkpoint == first.stages[0].checkpoint
+        assert again.stages[-1].checkpoint != first.stages[-1].checkpoint
+
+    def test_files_that_are_no_epoch_of_it_are_not_looked_at(self, checkerboard, kept):
+        values, first, folder = kept
+        save_state(folder / "zz.pth", {"a": 1})
+        (folder / "00009.pth").symlink_to("/dev/zero")
+        assert (
+            run("OfTrajectory", checkerboard, config_dict=values).stages[-1].checkpoint == first.stages[-1].checkpoint
+        )
+
+    @pytest.mark.parametrize(
+        ("do", "says"),
+        [
+            (lambda path: path.unlink(), "is missing, an epoch of the teacher; --resume=false trains it again"),
+            (lambda path: (path.rename("x"), path.symlink_to("x")), "is missing, an epoch of the teacher"),
+            (lambda path: path.write_bytes(b"junk"), "is not a whole checkpoint"),
+            (lambda path: save_state(path, {"a": 1}), "holds no weights of a model under state_dict"),
+            (lambda path: save_state(path, {"state_dict": {"a": torch.ones(1)}}), "is no epoch of BPR"),
+        ],
+    )
+    def test_a_damaged_epoch_is_one_sentence(self, checkerboard, kept, do, says):
+        values, _, folder = kept
+        do(folder / "00002.pth")
+        with pytest.raises(UserError, match=says) as caught:
+            run("OfTrajectory", checkerboard, config_dict=values)
+        assert "\n" not in str(caught.value)
+
+    def test_a_folder_that_is_a_link_is_not_emptied(self, checkerboard, kept):
+        values, _, folder = kept
+        folder.rename("elsewhere")
+        folder.symlink_to(Path("elsewhere").absolute())
+        with pytest.raises(UserError, match="is no folder of ours; delete it"):
+            run("OfTrajectory", checkerboard, config_dict={**values, "resume": False})
+        assert len(list(Path("elsewhere").iterdir())) == 3
+
     def test_its_settings_say_how_often(self):
         with pytest.raises(TypeError, match="derive its settings_class from TrajectorySettings"):
 
@@ -172,7 +229,12 @@ class TestRefusals:
             ("OfEmbeddings", {"teacher": "ItemKNN"}, "teacher: OfEmbeddings needs embeddings, and ItemKNN has none"),
             ("OfTrajectory", {"cache_dir": "x"}, "cache_dir: this method learns from how its teacher was trained"),
             ("PromptMM", {"teacher": "PromptMMTeacher", "cache_dir": "x"}, "cache_dir: this method learns from its"),
+            ("OfTrajectory", {"teacher_cache_dir": "x"}, "teacher_cache_dir: this method learns from how its"),
             ("OfTrajectory", {"teacher_checkpoint": "x"}, "teacher_checkpoint: OfTrajectory learns from how"),
+            ("OfTrajectory", {"trajectory_every": 3}, "trajectory_every=3 keeps none of the 2 epochs of the teacher"),
+            ("Several", {"teacher": "BPR,LightGCN", "cache_dir": "x"}, "teacher and teacher2 cannot keep their scores"),
+            ("RCEKD", {"student_checkpoint": "x"}, "student_checkpoint: the student is what is trained; leave it out"),
+            ("RCEKD", {"student_cache_dir": "x"}, "student_cache_dir: the student is what is trained; leave it out"),
         ],
     )
     def test_before_data_are_read(self, checkerboard, model, values, says):

@@ -312,6 +312,23 @@ class TestSnapshot:
         assert "_extra_state" in kept
         assert not any("embedding" in name or "reductions" in name for name in kept)
 
+    @pytest.mark.parametrize(("model", "part"), [("PromptMM", "teacher_models"), ("MTS4MM", "encoders")])
+    def test_one_of_the_first_release_is_taken_up(self, checkerboard, monkeypatch, model, part):
+        """What is called ``part`` today was called ``teachers``."""
+        expected = undisturbed(model)
+        TestKilledAndRunAgain.kill_in(monkeypatch, 3, model, DistillingMixin)
+        state = load_checkpoint(snapshot_in())
+        state["parts"]["distiller"] = {
+            name.replace(part, "teachers", 1): value for name, value in state["parts"]["distiller"].items()
+        }
+        state["loose"]["distiller"] = {
+            (path.replace(part, "teachers", 1), name): value
+            for (path, name), value in state["loose"]["distiller"].items()
+        }
+        assert any(name.startswith("teachers.") for name in state["parts"]["distiller"])
+        save_state(snapshot_in(), state)
+        assert outcome(run(model)) == expected
+
     @pytest.mark.parametrize("model", ["RaCT"])
     def test_a_trainer_with_a_fit_of_its_own_writes_none(self, checkerboard, model):
         made = build(model, checkerboard, **SHORT)

@@ -11,6 +11,7 @@ import numpy as np
 from recbole_kd.data.convert.published import SPLITS, Layout, Published
 from recbole_kd.data.convert.writing import check_target, write
 from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.npy import open_array
 from recbole_kd.foundation.registry import Registry
 
 LAYOUTS: Registry[Layout] = Registry(
@@ -66,7 +67,7 @@ def summary(published: Published) -> str:
         f"train / valid / test   {counts}",
     ]
     for modality, matrix in published.features.items():
-        shape = (np.load(matrix, mmap_mode="r") if isinstance(matrix, Path) else matrix).shape
+        shape = (open_array(matrix, "r") if isinstance(matrix, Path) else matrix).shape
         lines.append(f"modality   {modality} {shape[0]:,} × {shape[1]}")
     return "\n".join(lines if published.features else [*lines, "modality   none"])
 

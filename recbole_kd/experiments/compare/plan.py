@@ -78,8 +78,9 @@ def parse_label(label: str) -> list[str]:
     """The words ``--key=value`` that one of ``--models`` stands for.
 
     Args:
-        label: ``BPR``, ``RCEKD``, or ``RCEKD:BM3>LightGCN``; ``RCEKD:A+B>C`` has two teachers. Values of its own may
-            follow, ``LightGCN[n_layers=1 reg_weight=0.01]``; a method's student is then not trained alone as well.
+        label: ``BPR``, ``RCEKD``, or ``RCEKD:BM3>LightGCN``; ``A+B>C`` has two teachers, and ``A>B>C`` an assistant
+            between teacher and student. Values of its own may follow, ``LightGCN[n_layers=1 reg_weight=0.01]``; a
+            method's student is then not trained alone as well.
 
     Raises:
         UserError: it is none of these, or a model in it is unknown.
@@ -101,22 +102,23 @@ def _key(word: str) -> str:
 
 def _words_of(label: str) -> list[str]:
     """Those of the models alone."""
-    method, colon, pair = label.partition(":")
-    teachers, arrow, student = (part.strip() for part in pair.partition(">"))
+    method, colon, chain = label.partition(":")
+    models = [part.strip() for part in chain.split(">")]
     of_method = issubclass(find_model(method.partition(">")[0].strip()), DistillationMethod)
     if not colon and not method.count(">"):
         return [f"--model={label}"] + ["--baseline=true"] * of_method
-    if not (colon and arrow and teachers and student and all(teachers.split("+"))):
+    if not (colon and len(models) in (2, 3) and all(models) and all(models[0].split("+"))):
         raise UserError(
             f"{label!r} in --models is no pair; write it as METHOD:TEACHER>STUDENT and quote it, for the shell takes a "
             "bare > to itself"
         )
     if not of_method:
         raise UserError(f"{label!r} in --models: {method} is no distillation method; write {method} alone")
-    for name in (*teachers.split("+"), student):
+    teachers, *assistant, student = models
+    for name in (*teachers.split("+"), *assistant, student):
         find_model(name.strip())
-    words = [f"--model={method.strip()}", f"--teacher={teachers.replace('+', ',')}", f"--student={student}"]
-    return [*words, "--baseline=true"]
+    words = [f"--model={method.strip()}", f"--teacher={teachers.replace('+', ',')}"]
+    return [*words, *(f"--assistant={name}" for name in assistant), f"--student={student}", "--baseline=true"]
 
 
 def plan(
@@ -185,7 +187,7 @@ def _files(config: KDConfig) -> list[tuple[str, int, int]]:
 def _tuned_values(config: KDConfig, words: Sequence[str], folder: Path) -> Path:
     path = folder / f"{config.dataset}-{pair_name(config)}" / "best.yaml"
     if not path.is_file():
-        chosen = [word for word in words if word.startswith(("--model=", "--teacher=", "--student=", "--data_path="))]
+        chosen = [word for word in words if _key(word) in (*_PARTS, "data_path")]
         command = " ".join(["recbole-kd tune", *chosen, f"--dataset={config.dataset}"])
         raise UserError(f"there are no tuned values in {path}; make them with: {command} --study_dir={path.parent}")
     return path

@@ -30,11 +30,28 @@ class TestLabels:
         teacher = f"--teacher={','.join(teachers)}"
         assert words == ["--model=RCEKD", teacher, f"--student={student}", "--baseline=true"]
 
+    def test_an_assistant_stands_between_them(self):
+        words = parse_label("RCEKD:BM3+LightGCN > NeuMF > BPR")
+        chain = ["--teacher=BM3,LightGCN", "--assistant=NeuMF", "--student=BPR"]
+        assert words == ["--model=RCEKD", *chain, "--baseline=true"]
+
     def test_others(self):
         assert parse_label("BPR") == ["--model=BPR"]
         assert parse_label("MTS4MM") == ["--model=MTS4MM", "--baseline=true"]
 
-    @pytest.mark.parametrize("label", ["RCEKD:", "RCEKD:BM3", "RCEKD:>BPR", "RCEKD:BM3>", "RCEKD>BPR", "RCEKD:A+>BPR"])
+    @pytest.mark.parametrize(
+        "label",
+        [
+            "RCEKD:",
+            "RCEKD:BM3",
+            "RCEKD:>BPR",
+            "RCEKD:BM3>",
+            "RCEKD>BPR",
+            "RCEKD:A+>BPR",
+            "RCEKD:BM3>>BPR",
+            "RCEKD:BPR>BPR>BPR>BPR",
+        ],
+    )
     def test_no_pair(self, label):
         with pytest.raises(UserError, match="is no pair; write it as METHOD:TEACHER>STUDENT and quote it"):
             parse_label(label)
