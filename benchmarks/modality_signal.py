@@ -11,15 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.interactions import matrix_of
 from recbole_kd.data.loaders import make_loaders
-from recbole_kd.ops.graph import interaction_matrix
 from recbole_kd.registry import make_config
 
 
@@ -34,8 +33,7 @@ def main() -> None:
     loaders = make_loaders(config, data)
     model = config.model_class(config, loaders.train_part)
     trainer = make_trainer(config, model)
-    pairs = loaders.train_part.inter_matrix(form="coo")
-    liked = interaction_matrix(np.asarray(pairs.row), np.asarray(pairs.col), data.user_num, data.item_num)
+    liked = matrix_of(loaders.train_part)
 
     def ndcg(users: Tensor, items: Tensor) -> float:
         model.restore_user_e, model.restore_item_e = users, items

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge.checkpoint import load_checkpoint
+from recbole_kd.bridge.kept_embeddings import is_kept_embedding
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.pickles import Record, Sealed, Stored, number_of, read_pickle
 
@@ -119,12 +120,12 @@ class _Archive:
         for name, item in _entries(value).items():
             if not isinstance(name, str):
                 continue
-            if name.startswith("restore_"):
+            if item is None or is_kept_embedding(name):
                 other[name] = None
             elif _is_tensor(item):
                 other[name] = self._tensor(item)
-            elif item is None or (plain := _plain(item)) is not None:
-                other[name] = None if item is None else plain
+            elif (plain := _plain(item)) is not None:
+                other[name] = plain
         return other
 
     def _tensor(self, record: Record) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from recbole_kd.foundation.files import replacing
+from recbole_kd.ops.blocks import blocks
 
 _SCORES_AT_ONCE = 2**25
 _LONG = 2**36  # multiplications worth a progress bar
@@ -70,10 +71,9 @@ def nearest_items(
     k_found = min(k, n_items)
     items = torch.zeros(n_items, k, dtype=torch.int64, device=features.device)
     similarity = torch.zeros(n_items, k, device=features.device)
-    step = max(scores_at_once // n_items, 1)
     long = n_items * n_items * features.shape[1] > _LONG
     with tqdm(total=n_items, desc="Nearest items", unit="item", disable=not (show_progress and long)) as bar:
-        for rows in torch.arange(n_items, device=features.device).split(step):
+        for rows in blocks(torch.arange(n_items, device=features.device), n_items, scores_at_once):
             scores = (features[rows] * scale[rows, None]) @ features.T * scale
             scores[:, ~known] = -torch.inf
             scores[torch.arange(len(rows)), rows] = -torch.inf

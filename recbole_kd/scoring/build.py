@@ -19,6 +19,7 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing, write_json
 from recbole_kd.foundation.npy import write_header
 from recbole_kd.foundation.plain import plain_values
+from recbole_kd.ops.blocks import SCORES_AT_ONCE
 from recbole_kd.ops.ragged import Ragged
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.factors import Factors
@@ -37,7 +38,6 @@ from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.scoring.shard import Rounded, Shard, as_stored
 
 _PART = re.compile(r"\.(manifest\.json|building\.json|(users|items|(scores|topk)-\d{5})\.npy)\.[0-9a-f]{8}\.part")
-_SPARE = 16  # candidates beyond the top-K, in case the block product rounds otherwise than the stored order
 
 
 def build_cache(
@@ -51,7 +51,7 @@ def build_cache(
     dtype: str | None = None,
     mask_train_positives: bool = True,
     shard_users: int = 4096,
-    block_scores: int = 2**21,
+    block_scores: int = SCORES_AT_ONCE,
     show_progress: bool = False,
 ) -> TeacherCache:
     """Write a teacher's scores, or finish what an interrupted call with the same arguments has begun.

@@ -13,8 +13,6 @@ from tabulate import tabulate
 if TYPE_CHECKING:
     from recbole_kd.serving.recommend import Listed, Recommendation
 
-FORMATS = ("table", "json", "csv")
-
 
 def write_lists(lists: Iterable[Recommendation], stream: IO[str], style: str, compares: bool) -> None:
     """Write each list as soon as it is there.
@@ -22,7 +20,7 @@ def write_lists(lists: Iterable[Recommendation], stream: IO[str], style: str, co
     Args:
         lists: of any number of users.
         stream: text.
-        style: one of :data:`FORMATS`.
+        style: ``table``, ``json`` or ``csv``.
         compares: whether the lists hold a teacher's.
     """
     if style == "csv":

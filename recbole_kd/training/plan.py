@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from recbole_kd.bridge import properties
@@ -123,6 +124,11 @@ def pair_name(config: KDConfig) -> str:
         return str(config.model)
     names = [name for key in ("teacher", "assistant", "student") for name in model_names(config[key])]
     return "-".join([config.model, *names])
+
+
+def study_folder(config: KDConfig, folder: Path = Path("tune")) -> Path:
+    """Where a search of a run's values is kept, below the folder of all searches."""
+    return folder / f"{config.dataset}-{pair_name(config)}"
 
 
 def _models(config: KDConfig, distiller: type[Distiller[Any]]) -> dict[str, type]:

@@ -18,6 +18,7 @@ from recbole_kd.data.convert.published import SPLITS, Published
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import sync_folder
+from recbole_kd.foundation.npy import write_header
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MODALITY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
@@ -154,10 +155,9 @@ def _write_matrix(path: Path, modality: str, matrix: np.ndarray | Path, items: i
     rows = open_matrix(matrix, modality) if isinstance(matrix, Path) else matrix
     if len(rows) != items:
         raise UserError(f"modality {modality!r}: {source} has {len(rows):,} rows for {items:,} items; they must agree")
-    header = {"descr": "<f4", "fortran_order": False, "shape": rows.shape}
     with path.open("wb") as stream, tqdm(total=items, desc=modality, unit=" rows", delay=2) as progress:
         # not through a memory map: a full disk must raise an error, not kill the process
-        np.lib.format.write_array_header_1_0(stream, header)
+        write_header(stream, rows.shape, "<f4")
         for start, block in row_blocks(rows):
             stream.write(finite_float32(block, start, None, modality, source).astype("<f4", copy=False).tobytes())
             progress.update(len(block))

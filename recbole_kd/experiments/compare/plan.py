@@ -14,7 +14,7 @@ from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import find_model, make_config
-from recbole_kd.training.plan import make_plan, pair_name
+from recbole_kd.training.plan import make_plan, study_folder
 
 DEFAULTS = properties.FOLDER / "compare.yaml"
 _PARTS = ("model", "teacher", "assistant", "student")
@@ -185,7 +185,7 @@ def _files(config: KDConfig) -> list[tuple[str, int, int]]:
 
 
 def _tuned_values(config: KDConfig, words: Sequence[str], folder: Path) -> Path:
-    path = folder / f"{config.dataset}-{pair_name(config)}" / "best.yaml"
+    path = study_folder(config, folder) / "best.yaml"
     if not path.is_file():
         chosen = [word for word in words if _key(word) in (*_PARTS, "data_path")]
         command = " ".join(["recbole-kd tune", *chosen, f"--dataset={config.dataset}"])

@@ -13,7 +13,7 @@ from recbole_kd.experiments.compare.plan import Run
 from recbole_kd.experiments.report.compared import Compared
 from recbole_kd.experiments.report.numbers import Kept
 from recbole_kd.experiments.report.page import write_page
-from recbole_kd.training.plan import pair_name
+from recbole_kd.training.plan import study_folder
 
 
 def write_report(out: Path, table: Table, metric: str, runs: Sequence[Run], tune_dir: Path, bar: tqdm[Any]) -> Path:
@@ -27,7 +27,7 @@ def write_report(out: Path, table: Table, metric: str, runs: Sequence[Run], tune
         tune_dir: where the searches of their models may be.
         bar: goes on by one a picture.
     """
-    studies = {run.label: tune_dir / f"{run.dataset}-{pair_name(run.config)}" / "trials.csv" for run in runs}
+    studies = {run.label: study_folder(run.config, tune_dir) / "trials.csv" for run in runs}
     if metric not in next(iter(table.rows[0].stages.values()))["test"]:
         metric = runs[0].config["valid_metric"].lower()
     compared = Compared(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.files import replacing
 
 Numbers = dict[str, np.ndarray]
@@ -30,8 +29,7 @@ class Kept:
             depends_on: plain values.
             compute: gives arrays without Python objects by name.
         """
-        digest = hashlib.sha256(json.dumps([name, depends_on]).encode()).hexdigest()[:16]
-        path = self._folder / f"{name}-{digest}.npz"
+        path = self._folder / f"{name}-{sha256_of_values([name, depends_on])[:16]}.npz"
         try:
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)

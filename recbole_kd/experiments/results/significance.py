@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from recbole_kd.experiments.results.row import Row
 from recbole_kd.experiments.results.users import read_users
 
 Test = dict[str, Any]
+Read = Callable[[int], pd.Series | None]  # from a seed to the value of each user
 
 
 def paired_tests(rows: Sequence[Row], reference: str, metric: str) -> dict[str, Test]:
@@ -30,10 +32,12 @@ def paired_tests(rows: Sequence[Row], reference: str, metric: str) -> dict[str, 
     against = next((row for row in rows if row.label == reference), None)
     if against is None:
         return {}
+    theirs = cache(lambda seed: read_users(against.users[seed], against.role, metric))  # every row asks for it
     tests: dict[str, Test] = {}
     families: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
-        test = None if row.identity == against.identity else _test(row, against, metric)
+        seeds = [seed for seed in against.users if seed in row.users]
+        test = None if row.identity == against.identity else _test(row, seeds, metric, theirs)
         if test is not None:
             tests[row.label] = test
             families.setdefault(row.identity, []).append(row.label)
@@ -45,9 +49,9 @@ def paired_tests(rows: Sequence[Row], reference: str, metric: str) -> dict[str, 
     return tests
 
 
-def _test(row: Row, against: Row, metric: str) -> Test | None:
-    seeds = [seed for seed in against.users if seed in row.users]
-    ours, theirs = (_by_user(one, seeds, metric) for one in (row, against))
+def _test(row: Row, seeds: Sequence[int], metric: str, of_reference: Read) -> Test | None:
+    ours = _by_user(seeds, lambda seed: read_users(row.users[seed], row.role, metric))
+    theirs = _by_user(seeds, of_reference)
     if ours is None or theirs is None:
         return None
     users = ours.index.intersection(theirs.index)
@@ -57,8 +61,8 @@ def _test(row: Row, against: Row, metric: str) -> Test | None:
     return {**found, "users": len(users), "seeds": len(seeds)}
 
 
-def _by_user(row: Row, seeds: Sequence[int], metric: str) -> pd.DataFrame | None:
+def _by_user(seeds: Sequence[int], read: Read) -> pd.DataFrame | None:
     """Values of the users that all seeds test, (n_users, n_seeds)."""
-    found = [read_users(row.users[seed], row.role, metric) for seed in seeds]
+    found = [read(seed) for seed in seeds]
     known = [values for values in found if values is not None]
     return pd.concat(known, axis=1, join="inner") if known and len(known) == len(found) else None

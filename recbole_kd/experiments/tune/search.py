@@ -22,7 +22,7 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.registry import make_config
 from recbole_kd.training.callbacks import Callback
-from recbole_kd.training.plan import make_plan, pair_name
+from recbole_kd.training.plan import make_plan, study_folder
 from recbole_kd.training.run import open_data
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Search:
             raise UserError("tune needs a validation score; set epochs and eval_step to 1 or more")
         self.metric: str = config["valid_metric"].lower()
         self._title = f"{config.model} on {config.dataset}"
-        self.folder = Path(self._settings.study_dir or f"tune/{config.dataset}-{pair_name(config)}")
+        self.folder = Path(self._settings.study_dir or study_folder(config))
         self.best_file = self.folder / "best.yaml"
         self._scratch = self.folder / "running"
 

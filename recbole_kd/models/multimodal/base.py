@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar
 
-import numpy as np
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_kd.bridge.recbole import Config, GeneralRecommender, InputType, Interaction
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.interactions import matrix_of
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.settings import Settings
-from recbole_kd.ops.graph import interaction_matrix
 from recbole_kd.ops.losses import Batch
 
 OwnSettings = TypeVar("OwnSettings", bound=Settings)
@@ -53,8 +53,7 @@ class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
             )
         for name in self.modalities:
             self.register_buffer(f"features_{name}", dataset.features(name), persistent=False)
-        pairs = dataset.inter_matrix(form="coo")
-        self.interactions = interaction_matrix(np.asarray(pairs.row), np.asarray(pairs.col), self.n_users, self.n_items)
+        self.interactions = matrix_of(dataset)
         self.restore_user_e = self.restore_item_e = None
         self.other_parameter_name = ["restore_user_e", "restore_item_e"]
 
@@ -62,9 +61,14 @@ class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
         """Features of all items, (n_items, d_m)."""
         return self.get_buffer(f"features_{modality}")
 
-    def make_projections(self, size: int) -> nn.ModuleDict:
+    def normalise_features(self) -> None:
+        """Give each item's features length 1; an item without any keeps zeros."""
+        for name in self.modalities:
+            self.register_buffer(f"features_{name}", F.normalize(self.features(name), dim=1), persistent=False)
+
+    def make_projections(self, size: int, bias: bool = True) -> nn.ModuleDict:
         """One linear map of each modality to ``size`` dimensions."""
-        return nn.ModuleDict({name: nn.Linear(self.features(name).shape[1], size) for name in self.modalities})
+        return nn.ModuleDict({name: nn.Linear(self.features(name).shape[1], size, bias) for name in self.modalities})
 
     def forward(self) -> tuple[Tensor, Tensor]:
         """Return the final user and item embeddings, (n_users, d) and (n_items, d)."""

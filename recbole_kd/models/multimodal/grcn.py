@@ -54,9 +54,7 @@ class GRCN(MultiModalRecommender[GRCNSettings]):
         self.preferences = nn.ParameterDict(
             {name: nn.init.xavier_uniform_(torch.empty(self.n_users, size)) for name in self.modalities}
         )
-        self.projections = nn.ModuleDict(
-            {name: nn.Linear(self.features(name).shape[1], size, bias=False) for name in self.modalities}
-        )
+        self.projections = self.make_projections(size, bias=False)
         self.user_confidence = nn.Parameter(torch.ones(self.n_users, len(self.modalities)))
         self.item_confidence = nn.Parameter(torch.ones(self.n_items, len(self.modalities)))
         self.to_users = Edges.of(Graph.from_scipy(self.interactions, symmetric=False).to(self.device))

@@ -80,8 +80,7 @@ class PromptMMTeacher(MultiModalRecommender[TeacherSettings]):
         self.dropout = nn.Dropout(settings.feature_dropout)
         features = {name: self.features(name) for name in self.modalities}
         self.prompt = _prompt(features, self.interactions, settings) if settings.prompt else None
-        for name, matrix in features.items():
-            self.register_buffer(f"features_{name}", F.normalize(matrix, dim=1), persistent=False)
+        self.normalise_features()
         self.bpr_loss, self.reg_loss = BPRLoss(), EmbLoss()
         self.graph = bipartite_graph(self.interactions).to(self.device)
         self.to_users, self.to_items = (half.to(self.device) for half in bipartite_halves(self.interactions))
@@ -123,14 +122,14 @@ class PromptMMTeacher(MultiModalRecommender[TeacherSettings]):
         reduced = frozen.reduced[name] if frozen else self._reduce(name)
         if prompt is not None:
             weight = self.get_parameter(f"reductions.{name}.weight")
-            modal = reduce_modality_prompt(prompt[1], self.get_buffer(f"features_{name}"), weight)
+            modal = reduce_modality_prompt(prompt[1], self.features(name), weight)
             reduced = reduced + self.settings.modality_prompt_weight * modal
         found: Tensor = self.dropout(reduced)
         return found
 
     def _reduce(self, name: str) -> Tensor:
         """The part of eq. 4 without the prompt: ``x W + b``, (n_items, d)."""
-        found: Tensor = self.reductions[name](self.get_buffer(f"features_{name}"))
+        found: Tensor = self.reductions[name](self.features(name))
         return found
 
     def _propagated_ids(self, prompt: tuple[Tensor, Tensor] | None, frozen: Frozen | None) -> Tensor:

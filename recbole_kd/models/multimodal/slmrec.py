@@ -41,8 +41,7 @@ class SLMRec(MultiModalRecommender[SLMRecSettings]):
     def __init__(self, config: Config, dataset: MultiModalDataset) -> None:
         super().__init__(config, dataset)
         settings, size = self.settings, self.settings.embedding_size
-        for name in self.modalities:  # of length 1, so that no view outweighs the IDs' from the start
-            self.register_buffer(f"features_{name}", F.normalize(self.features(name), dim=1), persistent=False)
+        self.normalise_features()  # so that no view outweighs the IDs' from the start
         self.user_embedding = nn.Embedding(self.n_users, size)
         self.item_embedding = nn.Embedding(self.n_items, size)
         self.projections = self.make_projections(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,8 +35,9 @@ def contributions(compared: Compared, row: Row) -> Numbers:
     def compute() -> Numbers:
         trained = compared.trained(row)
         model: Any = trained.scores.model
-        names = model.trained_views
+        names = tuple(model.trained_views)
 
+        @cache  # of two views, all but one is the other alone
         def metric(views: tuple[str, ...]) -> float:
             if not views:
                 return float("nan")
