@@ -91,6 +91,8 @@ class RunSettings(FeatureSettings):
     result_file: _Path
     report_dir: _Path
 
+    time_format: Annotated[str | None, Effect.NOTHING] = None  # the split, which a digest covers, tells of it
+
     # RecBole's, which it checks itself
     data_path: _Ignored = None
     checkpoint_dir: _Ignored = None
