@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ _BOMS = {
     codecs.BOM_UTF16_LE: "UTF-16",
     codecs.BOM_UTF16_BE: "UTF-16",
 }
-_NEWLINE, _RETURN, _QUOTE, _NUL = b"\n"[0], b"\r"[0], b'"'[0], 0
+_NEWLINE, _RETURN, _QUOTE = b"\n"[0], b"\r"[0], b'"'[0]
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def read_text(path: Path, encoding: str) -> bytes:
     """A file's content in UTF-8, a byte order mark left out.
 
     Raises:
-        UserError: it is missing, cannot be read, or is in another encoding.
+        UserError: it is missing, cannot be read, is in another encoding, or has characters that no text has.
     """
     try:
         raw = path.read_bytes()
@@ -75,12 +76,15 @@ def read_text(path: Path, encoding: str) -> bytes:
         if name:
             raise UserError(f"{path} is in the encoding {name}; save it as UTF-8, or give --encoding={name.lower()}")
         _check_utf8(path, raw)
+        _check_characters(path, raw)
         return raw
     try:
-        return raw.decode(encoding).encode()
+        raw = raw.decode(encoding).encode()
     except UnicodeError as error:
         line = raw[: getattr(error, "start", 0)].count(b"\n") + 1
         raise UserError(f"{path}, line {line}: this is not in the encoding {encoding} that the key says") from None
+    _check_characters(path, raw)
+    return raw
 
 
 def split_lines(path: Path, raw: bytes, separator: str, columns: int) -> Lines:
@@ -93,7 +97,7 @@ def split_lines(path: Path, raw: bytes, separator: str, columns: int) -> Lines:
         columns: fields of the header.
 
     Raises:
-        UserError: naming the first line that has more or fewer, an open quotation mark, or a character no text has.
+        UserError: naming the first line that has more or fewer, or an open quotation mark.
     """
     blank: list[np.ndarray] = []
     line = 1
@@ -102,7 +106,6 @@ def split_lines(path: Path, raw: bytes, separator: str, columns: int) -> Lines:
         ends = np.flatnonzero(codes == _NEWLINE)
         if not block.endswith(b"\n"):
             ends = np.append(ends, len(codes))
-        _check_characters(path, block, codes, line)
         if len(separator.encode()) == 1:
             found = np.searchsorted(np.flatnonzero(codes == ord(separator)), ends)
             fields = np.diff(found, prepend=0) + 1
@@ -147,19 +150,19 @@ def _check_utf8(path: Path, raw: bytes) -> None:
         line += block.count(b"\n")
 
 
-def _check_characters(path: Path, block: bytes, codes: np.ndarray, line: int) -> None:
-    if _NUL in block:
-        line += block[: block.index(_NUL)].count(b"\n")
+def _check_characters(path: Path, raw: bytes) -> None:
+    """Refuse what pandas would take for the end of a field or of a line."""
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        line = raw[:nul].count(b"\n") + 1
         raise UserError(f"{path}, line {line}: there is a NUL byte, which no text has; copy or export the file again")
-    if _RETURN in block:
-        places = np.flatnonzero(codes == _RETURN)
-        lone = places[codes[np.minimum(places + 1, len(codes) - 1)] != _NEWLINE]
-        if len(lone):
-            line += block[: int(lone[0])].count(b"\n")
-            raise UserError(
-                f"{path}, line {line}: there is a carriage return that ends no line; save the file with the line ends "
-                "of Unix or Windows"
-            )
+    lone = re.search(rb"\r(?!\n)", raw) if b"\r" in raw else None
+    if lone:
+        line = raw[: lone.start()].count(b"\n") + 1
+        raise UserError(
+            f"{path}, line {line}: there is a carriage return that ends no line; save the file with the line ends of "
+            "Unix or Windows"
+        )
 
 
 def _fields_with_quotes(path: Path, text: bytes, separator: str, line: int) -> int:

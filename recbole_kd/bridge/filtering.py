@@ -11,6 +11,8 @@ from recbole.utils import FeatureType
 
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
+_EVERYBODY = "[0,inf)"  # RecBole's default interval
+
 # Keys that name columns, and whether those must be of numbers.
 _NAMING = {"val_interval": False, "normalize_field": True, "threshold": True, "discretization": True, "seq_len": False}
 
@@ -38,7 +40,8 @@ class CountedFilters(Dataset):
             super()._filter_by_field_value()
 
     def _filter_inter_by_user_or_item(self) -> None:
-        with self._counting("filter_inter_by_user_or_item"):
+        features = self.user_feat is not None or self.item_feat is not None
+        with self._counting(*["filter_inter_by_user_or_item"] * features):
             super()._filter_inter_by_user_or_item()
 
     def _filter_by_inter_num(self) -> None:
@@ -57,7 +60,8 @@ class CountedFilters(Dataset):
     def _counting(self, *keys: str) -> Iterator[None]:
         before = len(self.inter_feat)
         yield
-        given = [key for key in keys if self.config[key]]
+        off = (None, False, _EVERYBODY)
+        given = [key for key in keys if self.config[key] not in off]
         if given:
             shown = " and ".join(f"{key}={self.config[key]}" for key in given)
             self.dropped[shown] = before - len(self.inter_feat)

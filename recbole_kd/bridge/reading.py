@@ -19,11 +19,12 @@ _DEFAULT_IDS = {"user_id", "item_id"}  # what RecBole's load_col names where nob
 class CheckedReading(Dataset):
     """A data set of RecBole whose files are read by :mod:`recbole_kd.atomic`; the values are the same."""
 
-    files: dict[str, AtomicFile]  # by source: inter, user, item, or the suffix of an additional file
+    rows_read: dict[str, int]  # by the name of the file, before any filter
+    times: tuple[float, float] | None  # the first and the last, before RecBole normalises them
 
     def _get_field_from_config(self) -> None:
         super()._get_field_from_config()
-        self.files = {}
+        self.rows_read, self.times = {}, None
         for key, field in (("USER_ID_FIELD", self.uid_field), ("ITEM_ID_FIELD", self.iid_field)):
             if not field:
                 raise UserError(f"{key} is empty; name the column of the ids")
@@ -63,11 +64,18 @@ class CheckedReading(Dataset):
         if table.empty:
             what = "no interactions" if source == FeatureSource.INTERACTION else "no rows"
             raise UserError(f"{path} has a header and {what}")
-        self.files[kind] = file
+        self.rows_read[path.name] = len(table)
+        if source == FeatureSource.INTERACTION and self.time_field in table:
+            self._note_times(table[self.time_field])
         for column in file.columns:
             if column.name in names:
                 self._note_column(column.name, FeatureType(column.kind), source, table)
         return table
+
+    def _note_times(self, times: pd.Series) -> None:
+        if pd.api.types.is_numeric_dtype(times) and times.notna().any():
+            both = [times.min(), times.max(), *(self.times or ())]
+            self.times = float(min(both)), float(max(both))
 
     def _required(self, source: Any) -> list[str]:
         """The id columns that a file must have."""

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from recbole_kd.data.features import complete, find_modalities, item_ids_path, load_features
-from recbole_kd.data.matrix import finite_float32, row_blocks
+from recbole_kd.data.item_ids import read_item_ids
+from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
 
@@ -100,6 +101,16 @@ class FeatureStore:
     def raw(self, modality: str) -> torch.Tensor:
         """Return :meth:`get` as if ``feature_norm`` were ``none``; read at each call."""
         return torch.from_numpy(self._load(modality, "none")) if self.feature_norm != "none" else self.get(modality)
+
+    def coverage(self, modality: str) -> tuple[int, int, int]:
+        """How wide a modality's rows are, how many items have one, and how many rows are of no item."""
+        items = set(map(str, self.item_tokens[1:]))
+        if modality in self._preloaded:
+            given = self._preloaded[modality]
+            return given.matrix.shape[1], int(given.present.sum()), 0
+        rows = set(read_item_ids(item_ids_path(self.folder, self.name)))
+        width = open_matrix(self._find_files()[modality], modality).shape[1]
+        return width, len(items & rows), len(rows - items)
 
     def _load(self, modality: str, feature_norm: str) -> np.ndarray:
         policies = (self.missing_features, feature_norm)
