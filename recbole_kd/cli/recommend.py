@@ -11,8 +11,9 @@ from typing import IO, Literal
 
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import literal, parse_arguments
+from recbole_kd.bridge.config import parse_arguments
 from recbole_kd.cli.words import wants_help
+from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
 from recbole_kd.foundation.settings import Count, Settings
@@ -57,9 +58,6 @@ class Options(Settings):
     show_progress: bool = True
 
 
-_OF_TEXT = ("checkpoint", "users", "cache_dir", "format", "output")  # a user called 7 is no number
-
-
 def main(words: Sequence[str]) -> int:
     """Print or write the lists that ``words`` ask for; returns the exit status.
 
@@ -73,7 +71,7 @@ def main(words: Sequence[str]) -> int:
     for key, what in (("checkpoint", "PATH"), ("users", "TOKENS")):
         if not given.get(key):
             raise UserError(f"no {key} is given; add --{key}={what}")
-    options = Options.read({key: value if key in _OF_TEXT else literal(value) for key, value in given.items()})
+    options = read_options(Options, given)
     if options.users == "all" and not options.output and sys.stdout.isatty():
         raise UserError("the lists of all users do not fit a terminal; write them to a file with --output=FILE")
     result = sys.stdout

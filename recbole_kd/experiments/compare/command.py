@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import literal, parse_arguments
+from recbole_kd.bridge.config import parse_arguments
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
 from recbole_kd.experiments.compare.output import Table
 from recbole_kd.experiments.compare.plan import Run, plan, split_labels
 from recbole_kd.experiments.compare.rows import make_rows
+from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.report.of_run import mask_of
 from recbole_kd.experiments.results.records import Record, Records
 from recbole_kd.experiments.results.row import Row, gap_closed
@@ -55,7 +56,6 @@ class Options(Settings):
         return found
 
 
-_OF_TEXT = ("dataset", "out", "reference", "test_metric", "tune_dir")  # a folder called 7 is no number
 _OF_COMMAND = (*(name for name in Options.model_fields if name not in ("dataset", "resume")), "config_files")
 
 
@@ -87,7 +87,7 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     for key, value in (("models", "BPR,LightGCN"), ("dataset", "NAME")):
         if not given.get(key):
             raise UserError(f"no {key} {'are' if key == 'models' else 'is'} given; add --{key}={value}")
-    options = Options.read({key: value if key in _OF_TEXT else literal(value) for key, value in given.items()})
+    options = read_options(Options, given)
     further = [f"--{key}={value}" for key, value in given.items() if key not in _OF_COMMAND]
     further += ["--tuned=false"] * (given.get("tuned", "").lower() == "false")  # nor the values of properties/tuned
     seeds = range(options.seed, options.seed + options.seeds)
