@@ -13,6 +13,7 @@ from tqdm import tqdm
 from recbole_kd.bridge.config import KDConfig, literal, parse_arguments
 from recbole_kd.data.identity import data_digest
 from recbole_kd.data.loaders import check_list_lengths, make_loaders
+from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.run import run
 from recbole_kd.experiments.tune.keys import default_of, held_values, reaches_teacher
@@ -158,9 +159,9 @@ class Search:
             raise UserError(f"all {len(study.finished)} trials failed, the first because: {study.finished[0].reason}")
         dropped = {*self.ranges, *TuneSettings.model_fields, "search"}
         words = [word for word in self._words if word.removeprefix("--").partition("=")[0] not in dropped]
-        trials = self.folder / "trials.csv"
+        trials, mode = self.folder / "trials.csv", protocol_of(self.config.final_config_dict, "valid").heading
         text = (
-            f"{self._title}, {len(study.finished)} trials, the best by validation {metric}\n"
+            f"{self._title}, {len(study.finished)} trials, the best by validation {metric}{mode}\n"
             f"{best_table(ranked[:_SHOWN], metric)}\n\nall trials: {trials}\n"
             f"{command_line(words, [*self._config_files, str(self.best_file)])}"
         )
