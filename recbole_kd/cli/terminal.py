@@ -6,8 +6,7 @@ import logging
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.recbole import init_logger
-from recbole_kd.experiments.report.of_run import title_of
-from recbole_kd.experiments.report.table import stage_table
+from recbole_kd.experiments.report.of_run import table_of
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.record import Result
 
@@ -21,7 +20,7 @@ class Terminal(Callback):
 
     def run_ends(self, result: Result) -> None:
         """Print the table."""
-        print(f"\n{title_of(result)}\n{stage_table(result.stages)}\n")
+        print(f"\n{table_of(result)}\n")
         for stage in result.stages:
             print(f"{stage.name} checkpoint: {stage.checkpoint}")
 

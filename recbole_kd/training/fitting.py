@@ -22,6 +22,7 @@ from recbole_kd.bridge.loaders import Loaders, ranks_all_items
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.identity import data_digest, identity_of
+from recbole_kd.data.tokens import kept_tokens
 from recbole_kd.distillers.base import Distiller
 from recbole_kd.evaluation.cost import ranking_seconds, values_read
 from recbole_kd.evaluation.memory import peak_memory, reset_peak
@@ -136,7 +137,7 @@ def _train(job: _Job) -> TrainedStage:
     progress = config["show_progress"]
     with compat.quiet(), repeatable(config["reproducibility"]):
         if config["checkpoint"]:
-            load_weights(model, config)
+            load_weights(model, config, loaders.train_part)
             trainer.eval_collector.data_collect(loaders.train)
             valid = trainer.evaluate(loaders.valid, load_best_model=False, show_progress=progress)
         else:
@@ -157,8 +158,8 @@ def _train(job: _Job) -> TrainedStage:
     )
     per_user = _per_user(trainer.eval_collector.hits, loaders.test)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])
-    kept = {"record": record.kept(), "per_user": per_user, "data": data, **trainer.fresh_start()}
-    save_checkpoint(job.path, model, config.final_config_dict, **kept)
+    kept = {"record": record.kept(), "per_user": per_user, "data": data, "tokens": kept_tokens(loaders.train_part)}
+    save_checkpoint(job.path, model, config.final_config_dict, **kept, **trainer.fresh_start())
     _remove(job.snapshot, job.partial)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {job.path}")
     return TrainedStage(model.eval(), record.of_file(job.path), job.fingerprint)
