@@ -12,6 +12,7 @@ import yaml
 from recbole.config import Config
 
 from recbole_kd.bridge import compat, properties
+from recbole_kd.bridge.no_pickles import refuse_pickles
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
 from recbole_kd.foundation.digest import NUMERICS, sha256_of_values
 from recbole_kd.foundation.errors import UserError, did_you_mean
@@ -124,6 +125,7 @@ class KDConfig(Config):
         values = super()._get_final_config_dict()
         settings = RunSettings.read(values)
         settings.check_metrics()
+        refuse_pickles(values)
         return values
 
     def _check_keys(self, given: Iterable[Any], where: str = "") -> None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge import compat
+from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.config import KDConfig, recorded_values
 from recbole_kd.bridge.recbole import init_seed
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
@@ -76,8 +77,8 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
             "give the folder of its data as --data_path, or train it again"
         )
     init_seed(config["seed"], config["reproducibility"])  # as before training, for models that draw at random here
+    model = build_model(config, train).eval()
     with compat.quiet():
-        model = config.model_class(config, train).to(config["device"]).eval()
         state["other_parameter"] = {
             name: value.to(config["device"]) if isinstance(value, Tensor) else value
             for name, value in state["other_parameter"].items()

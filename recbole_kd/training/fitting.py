@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge import compat
+from recbole_kd.bridge.building import build_model, own_errors_of
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_checkpoint
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.distilling import make_distilling_trainer
@@ -126,8 +127,7 @@ def _train(job: _Job) -> TrainedStage:
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     for generator in loaders.generators():  # stages share loaders, and must not depend on each other
         generator.manual_seed(config["seed"])
-    with compat.quiet():
-        model = config.model_class(config, loaders.train_part).to(config["device"])
+    model = build_model(config, loaders.train_part)
     if config["resume"] and job.path.is_file():
         _remove(job.snapshot, job.partial)  # of a run that was killed right after writing the path
         return _kept_stage(job, model)
@@ -135,7 +135,7 @@ def _train(job: _Job) -> TrainedStage:
     trainer = _trainer(job, model)
     _take_up(job, trainer)
     progress = config["show_progress"]
-    with compat.quiet(), repeatable(config["reproducibility"]):
+    with compat.quiet(), repeatable(config["reproducibility"]), own_errors_of(config.model_class):
         if config["checkpoint"]:
             load_weights(model, config, loaders.train_part)
             trainer.eval_collector.data_collect(loaders.train)

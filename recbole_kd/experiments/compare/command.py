@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from recbole_kd.experiments.results.records import Record, Records
 from recbole_kd.experiments.results.row import Row, gap_closed
 from recbole_kd.experiments.results.significance import Test, paired_tests
 from recbole_kd.foundation.errors import UserError, did_you_mean
-from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, CountOrZero, Settings
 
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
@@ -94,15 +93,7 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     runs = plan(options.labels, seeds, further, config_files, options.tune_dir if options.tuned else None)
     out = Path(options.out or f"compare/{options.dataset}")
     comparison = Comparison(runs, out, options)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out} is a file; give a folder")
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(out / ".lock", wait=False))
-        except BlockingIOError:
-            raise UserError(f"another recbole-kd compare works in {out}; give another --out") from None
-        except OSError as error:
-            raise UserError(f"cannot write in {out}: {error.strerror}; give another --out") from None
+    with alone_in(out, "compare", "--out"):
         try:
             return comparison.make()
         except OSError as error:

@@ -21,6 +21,7 @@ from recbole_kd.experiments.tune.output import best_table, command_line, write_b
 from recbole_kd.experiments.tune.ranges import read_ranges
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.registry import make_config
 from recbole_kd.training.callbacks import Callback
@@ -76,11 +77,11 @@ def tune(
     """
     if find_spec("optuna") is None:
         raise UserError("tune needs Optuna; install it with: pip install 'recbole-kd[tune]'")
-    from recbole_kd.experiments.tune.study import Study, locked
+    from recbole_kd.experiments.tune.study import Study
 
     search = Search(words, config_files)
     config = search.config
-    with locked(search.folder):
+    with alone_in(search.folder, "tune", "--study_dir"):
         study = Study(search.folder, search.ranges, search.metric, config["valid_metric_bigger"], config["seed"])
         begin(config)
         study.check(search.identity())
