@@ -11,7 +11,7 @@ from typing import IO, Literal
 
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import literal, parse_arguments
+from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.cli.words import wants_help
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import literal, parse_arguments
+from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
 from recbole_kd.experiments.compare.output import Table
