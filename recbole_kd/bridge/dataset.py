@@ -10,7 +10,7 @@ from recbole.utils import FeatureSource, FeatureType
 
 from recbole_kd.bridge.filtering import CountedFilters
 from recbole_kd.bridge.reading import CheckedReading
-from recbole_kd.bridge.refusals import cause_of, refused
+from recbole_kd.bridge.refusals import in_one_sentence, one_line
 from recbole_kd.foundation.errors import UserError
 
 _PARTS = ("training", "validation", "test")
@@ -28,7 +28,7 @@ class SoundDataset(CheckedReading, CountedFilters):
             UserError: a file, a row of it, or a key that says how to read it is wrong.
         """
         self._splits: list[Any] | None = None
-        with refused(f"the data set {config['dataset']!r} cannot be read with these settings"):
+        with in_one_sentence(f"the data set {config['dataset']!r} cannot be read with these settings"):
             super().__init__(config)
 
     def build(self) -> list[Self]:
@@ -40,7 +40,9 @@ class SoundDataset(CheckedReading, CountedFilters):
             UserError: a part has no interactions, or ``eval_args`` is none that RecBole knows.
         """
         if self._splits is None:
-            with refused(f"the data set {self.dataset_name!r} cannot be split by eval_args={self.config['eval_args']}"):
+            with in_one_sentence(
+                f"the data set {self.dataset_name!r} cannot be split by eval_args={self.config['eval_args']}"
+            ):
                 parts = super().build()
                 self._check_parts(parts)
             self._splits = parts
@@ -65,7 +67,7 @@ class SoundDataset(CheckedReading, CountedFilters):
             if not Path(self.dataset_path, f"{self.dataset_name}.inter").is_file():
                 raise UserError(
                     f"the data set {self.dataset_name!r} is not in {self.dataset_path} and could not be fetched "
-                    f"({cause_of(error)}); put its atomic files there"
+                    f"({one_line(error)}); put its atomic files there"
                 ) from error
 
     def preloaded_of_items(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -10,14 +10,14 @@ from recbole_kd.foundation.errors import UserError
 _OF_SETTINGS = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, AssertionError)
 
 
-def cause_of(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An error's message on one line, with its kind where the message alone says little."""
     text = " ".join(str(error).split())
     return text if " " in text else f"{type(error).__name__} {text}".strip()
 
 
 @contextmanager
-def refused(what: str) -> Iterator[None]:
+def in_one_sentence(what: str) -> Iterator[None]:
     """Turn the errors by which RecBole refuses settings into a sentence.
 
     Args:
@@ -31,4 +31,4 @@ def refused(what: str) -> Iterator[None]:
     except UserError:
         raise
     except _OF_SETTINGS as error:
-        raise UserError(f"{what}: {cause_of(error)}") from error
+        raise UserError(f"{what}: {one_line(error)}") from error

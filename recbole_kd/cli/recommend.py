@@ -10,7 +10,7 @@ from typing import IO, Literal
 
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import parse_arguments
+from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli.words import wants_help
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError

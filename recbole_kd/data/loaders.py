@@ -8,7 +8,7 @@ from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders as Loaders
 from recbole_kd.bridge.loaders import prepare_loaders
 from recbole_kd.bridge.models import scores_all_items
-from recbole_kd.bridge.refusals import refused
+from recbole_kd.bridge.refusals import in_one_sentence
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import pairs_of
 from recbole_kd.foundation.errors import UserError
@@ -40,7 +40,7 @@ def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
         numbers = SCORES_AT_ONCE if scores_all_items(config.model_class) else PAIRS_AT_ONCE
         config["eval_batch_size"] = rows_at_once(dataset.item_num, numbers) * dataset.item_num
     try:
-        with refused(f"the data set {config.dataset!r} cannot be sampled with these settings"):
+        with in_one_sentence(f"the data set {config.dataset!r} cannot be sampled with these settings"):
             return prepare_loaders(config, dataset, mask_train_only=config["eval_mask"] == "train")
     except UserError:
         _check_negatives(dataset)  # says it better

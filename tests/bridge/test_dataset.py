@@ -72,11 +72,11 @@ def test_two_ids_of_other_names_need_no_load_col(folder):
     assert (found.user_num, found.item_num) == (13, 9)
 
 
+BY_TIME = {"order": "TO", "split": {"LS": "valid_and_test"}}
 WRONG = {
-    "a column that is not there": ({"load_col": {"inter": ["raiting"]}}, "'raiting' of inter.*did you mean rating"),
-    "an id that is unloaded": (
-        {"load_col": None, "unload_col": {"inter": ["item_id"]}},
-        "unload_col leaves out item_id",
+    "a column that is not there": (
+        {"load_col": {"inter": ["user_id", "item_id", "raiting"]}},
+        "'raiting' of inter.*did you mean rating",
     ),
     "a filter on what is not loaded": (
         {"load_col": {"inter": ["user_id", "item_id"]}, "val_interval": {"rating": "[4,inf)"}},
@@ -87,9 +87,13 @@ WRONG = {
     "normalising nothing": ({"normalize_field": ["nope"]}, "normalize_field names the column 'nope'"),
     "normalising tokens": ({"normalize_field": ["user_id"]}, "normalize_field names 'user_id', which is of type token"),
     "a threshold of tokens": ({"threshold": {"user_id": 3}}, "threshold names 'user_id', which is of type token"),
-    "time that is not loaded": (
-        {"load_col": {"inter": ["user_id"]}, "eval_args": {"order": "TO", "split": {"LS": "valid_and_test"}}},
-        r"column 'timestamp' is not loaded; add it to load_col, as in load_col=\{inter: \[user_id, item_id, timestamp",
+    "time that is not there": (
+        {"load_col": None, "TIME_FIELD": "when", "eval_args": BY_TIME},
+        r"column 'when' is not loaded; add it to load_col, as in load_col=\{inter: \[user_id, item_id, when",
+    ),
+    "time that is no number": (
+        {"TIME_FIELD": "user_id", "eval_args": BY_TIME},
+        "'user_id' is of type token; write user_id:float",
     ),
     "a filter that leaves nothing": (
         {"user_inter_num_interval": "[100,inf)"},

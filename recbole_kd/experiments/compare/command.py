@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import parse_arguments
+from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import KDConfig, literal, parse_arguments
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
 from recbole_kd.data.loaders import check_list_lengths, make_loaders
 from recbole_kd.evaluation.protocol import protocol_of
