@@ -7,12 +7,13 @@ import json
 import os
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from logging import getLogger
 from pathlib import Path
 from typing import IO, Any
 
 from recbole_kd.foundation.plain import finite_values
+from recbole_kd.foundation.surroundings import writing
 
 
 def sync_folder(folder: Path) -> None:
@@ -33,20 +34,26 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
         mode: ``"wb"`` or ``"w"`` (text is UTF-8 with ``\n`` line ends).
 
     After an exception, or a kill at any moment, ``path`` is what it was before.
+
+    Raises:
+        CannotWrite: the disk is full, or the file or its folder cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        with open(temporary, mode.replace("w", "x"), encoding=encoding, newline=newline) as stream:
+        with writing(path), open(temporary, mode.replace("w", "x"), encoding=encoding, newline=newline) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        with writing(path):
+            os.replace(temporary, path)
+            sync_folder(path.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 
