@@ -6,6 +6,7 @@ import logging
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.recbole import init_logger
+from recbole_kd.cli.ending import remember
 from recbole_kd.experiments.report.of_run import table_of
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.record import Result
@@ -16,6 +17,7 @@ class Terminal(Callback):
 
     def run_begins(self, config: KDConfig) -> None:
         """Log to the terminal and to a file."""
+        remember(config.final_config_dict)
         init_logger(config)
 
     def run_ends(self, result: Result) -> None:
