@@ -152,10 +152,10 @@ class RunSettings(FeatureSettings, DataSettings):
     checkpoint_dir: _Path = None
     config_file: _Ignored = None
     config_files: _Ignored = None
-    save_dataset: _Flag = False
-    dataset_save_path: _Path = None
-    save_dataloaders: _Flag = False
-    dataloaders_save_path: _Path = None
+    save_dataset: _Ignored = None
+    dataset_save_path: _Ignored = None
+    save_dataloaders: _Ignored = None
+    dataloaders_save_path: _Ignored = None
     gpu_id: Annotated[Any, BeforeValidator(_devices), Effect.NOTHING] = "0"
     use_gpu: _Flag = True
     device: _Ignored = None
