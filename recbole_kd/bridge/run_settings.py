@@ -90,6 +90,7 @@ class RunSettings(FeatureSettings):
     search: Annotated[dict[str, Any] | None, Effect.NOTHING]
     result_file: _Path
     report_dir: _Path
+    log_dir: _Path
 
     # RecBole's, which it checks itself
     data_path: _Ignored = None

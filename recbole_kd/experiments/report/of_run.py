@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.experiments.report.curves import write_curves
-from recbole_kd.experiments.report.table import stage_table
+from recbole_kd.experiments.report.table import limit_notes, stage_table
 from recbole_kd.foundation.files import replacing
 from recbole_kd.training.record import Result
 
@@ -22,7 +22,7 @@ def write_report(result: Result) -> list[Path]:
     folder = Path(result.config["report_dir"])
     paths = [folder / "table.md", folder / "curves.png"]
     with replacing(paths[0], "w") as stream:
-        stream.write(f"{title_of(result)}\n\n{stage_table(result.stages, 'github')}\n")
+        stream.write(f"{title_of(result)}\n\n{stage_table(result.stages, 'github')}\n{limit_notes(result.stages)}\n")
     write_curves(result.stages, paths[1], title_of(result))
     return paths
 
