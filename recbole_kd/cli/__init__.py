@@ -1,4 +1,4 @@
-"""The command line: ``recbole-kd train | teach | tune | compare | recommend | convert``, a file each."""
+"""The command line: ``recbole-kd train | teach | tune | compare | recommend | check | convert``, a file each."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ COMMANDS = {
     "tune": "search the best values on the validation part",
     "compare": "train several models over several seeds, write one table and a page of pictures",
     "recommend": "print the best items of users by a trained model",
+    "check": "read a data set, say what is wrong with it, or print what a run would train on",
     "convert": "turn a published data layout into RecBole's files",
 }
 

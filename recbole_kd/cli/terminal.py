@@ -6,8 +6,7 @@ import logging
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.cli.ending import remember
-from recbole_kd.experiments.report.of_run import title_of
-from recbole_kd.experiments.report.table import limit_notes, stage_table
+from recbole_kd.experiments.report.of_run import table_of
 from recbole_kd.training.record import Result
 from recbole_kd.training.run_log import RunLog
 
@@ -28,6 +27,6 @@ class Terminal(RunLog):
 
     def run_ends(self, result: Result) -> None:
         """Print the table."""
-        print(f"\n{title_of(result)}\n{stage_table(result.stages)}\n{limit_notes(result.stages)}")
+        print(f"\n{table_of(result)}\n")
         for stage in result.stages:
             print(f"{stage.name} checkpoint: {stage.checkpoint}")

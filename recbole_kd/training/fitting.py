@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge import compat
+from recbole_kd.bridge.building import build_model, own_errors_of
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_checkpoint
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.distilling import make_distilling_trainer
@@ -23,6 +24,7 @@ from recbole_kd.bridge.models import is_computed_at_once
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.identity import data_digest, identity_of
+from recbole_kd.data.tokens import kept_tokens
 from recbole_kd.distillers.base import Distiller
 from recbole_kd.evaluation.cost import ranking_seconds, values_read
 from recbole_kd.evaluation.memory import peak_memory, reset_peak
@@ -126,8 +128,7 @@ def _train(job: _Job) -> TrainedStage:
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     for generator in loaders.generators():  # stages share loaders, and must not depend on each other
         generator.manual_seed(config["seed"])
-    with compat.quiet():
-        model = config.model_class(config, loaders.train_part).to(config["device"])
+    model = build_model(config, loaders.train_part)
     if config["resume"] and job.path.is_file():
         _remove(job.snapshot, job.partial)  # of a run that was killed right after writing the path
         return _kept_stage(job, model)
@@ -138,9 +139,9 @@ def _train(job: _Job) -> TrainedStage:
     start = (0, 0, str(config["checkpoint"])) if config["checkpoint"] else (trainer.epochs, trainer.start_epoch, "")
     job.callback.stage_begins(StageStart(name, config.model, parameters, *start))
     progress = config["show_progress"]
-    with compat.quiet(), repeatable(config["reproducibility"]):
+    with compat.quiet(), repeatable(config["reproducibility"]), own_errors_of(config.model_class):
         if config["checkpoint"]:
-            load_weights(model, config)
+            load_weights(model, config, loaders.train_part)
             trainer.eval_collector.data_collect(loaders.train)
             valid = trainer.evaluate(loaders.valid, load_best_model=False, show_progress=progress)
         else:
@@ -162,8 +163,8 @@ def _train(job: _Job) -> TrainedStage:
     )
     per_user = _per_user(trainer.eval_collector.hits, loaders.test)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])
-    kept = {"record": record.kept(), "per_user": per_user, "data": data, **trainer.fresh_start()}
-    save_checkpoint(job.path, model, config.final_config_dict, **kept)
+    kept = {"record": record.kept(), "per_user": per_user, "data": data, "tokens": kept_tokens(loaders.train_part)}
+    save_checkpoint(job.path, model, config.final_config_dict, **kept, **trainer.fresh_start())
     _remove(job.snapshot, job.partial)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {job.path}")
     return TrainedStage(model.eval(), record.of_file(job.path), job.fingerprint)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.foundation.files import write_json
 
 TITLES = {"baseline": "student alone", "student": "distilled student"}  # of stages, where not their names
@@ -103,6 +104,7 @@ class Result:
             "dataset": self.dataset,
             "seed": self.seed,
             "config": self.config,
+            "ranking": {part: protocol_of(self.config, part)._asdict() for part in ("valid", "test")},
             "stages": [stage.public() for stage in self.stages],
             "test": self.test,
         }

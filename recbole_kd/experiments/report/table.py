@@ -19,16 +19,17 @@ _TITLES = {
 _SHOWN = ("recall@20", "ndcg@20", "recall@10", "ndcg@10", "recall@50", "ndcg@50")
 
 
-def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
+def stage_table(stages: Sequence[StageRecord], style: str = "simple", ranking: str = "") -> str:
     """Format one column a stage: test metrics, parameters, size and time.
 
     Args:
         stages: in the order to show.
         style: a ``tabulate`` format, ``"github"`` for Markdown.
+        ranking: what stands behind a metric's name, as :attr:`~recbole_kd.evaluation.protocol.Protocol.heading`.
     """
     metrics = shown_metrics(stages[-1].test)
     rows: list[list[str]] = [["model", *(stage.model for stage in stages)]]
-    rows += [[f"test {name}", *(_number(stage.test.get(name), 4) for stage in stages)] for name in metrics]
+    rows += [[f"test {name}{ranking}", *(_number(stage.test.get(name), 4) for stage in stages)] for name in metrics]
     rows += [
         ["trainable parameters", *(f"{stage.parameters:,}" for stage in stages)],
         ["values read at inference", *(f"{stage.inference_parameters:,}" for stage in stages)],
@@ -42,10 +43,9 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
     return found
 
 
-def limit_notes(stages: Sequence[StageRecord]) -> str:
-    """A line below the table for each stage that early stopping had not ended, "" without any."""
-    notes = [note for stage in stages if (note := stage.limit_note())]
-    return "".join(f"\n{note}" for note in notes)
+def limit_notes(stages: Sequence[StageRecord]) -> list[str]:
+    """A line below the table for each stage that early stopping had not ended."""
+    return [note for stage in stages if (note := stage.limit_note())]
 
 
 def shown_metrics(test: Mapping[str, float]) -> list[str]:
