@@ -144,6 +144,7 @@ class RunSettings(FeatureSettings, DataSettings):
     search: Annotated[dict[str, Any] | None, Effect.NOTHING]
     result_file: _Path
     report_dir: _Path
+    log_dir: _Path
 
     time_format: Annotated[str | None, Effect.NOTHING] = None  # the split, which a digest covers, tells of it
 

@@ -175,7 +175,7 @@ class Search:
         """The validation score of one run; its test metrics are left unread."""
         watcher = _Watcher(self._plan.result.name, watch)
         ours = {"checkpoint_dir": str(self._scratch), "baseline": False, "show_progress": False}
-        ours |= {"result_file": None, "report_dir": None}
+        ours |= {"result_file": None, "report_dir": None, "log_dir": None}
         values = {**self._values, **ours, **tried}
         result = run(config_file_list=self._config_files, config_dict=values, callbacks=[watcher])
         return result.stages[-1].valid.get(self.metric, float("nan"))
