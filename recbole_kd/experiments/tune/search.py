@@ -13,7 +13,7 @@ from tqdm import tqdm
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
-from recbole_kd.data.loaders import check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, check_list_lengths, make_loaders
 from recbole_kd.experiments.run import run
 from recbole_kd.experiments.tune.keys import default_of, held_values, reaches_teacher
 from recbole_kd.experiments.tune.output import best_table, command_line, write_best, write_trials
@@ -125,6 +125,7 @@ class Search:
         data = open_data(config)
         for stage_config in self._plan.configs.values():
             check_list_lengths(stage_config, data)
+            check_evaluation(stage_config, data)
         last = self._plan.result
         parts = {
             "ranges": {key: span.public() for key, span in self.ranges.items()},
