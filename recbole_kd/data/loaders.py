@@ -27,6 +27,33 @@ def check_list_lengths(config: KDConfig, dataset: MultiModalDataset) -> None:
         )
 
 
+def check_evaluation(config: KDConfig, dataset: MultiModalDataset) -> None:
+    """Refuse an evaluation that cannot be made of the data, or would not end.
+
+    Raises:
+        UserError: ``uni100`` where there are fewer items, labels or times that the data do not have.
+    """
+    items = dataset.item_num - 1
+    for mode in dict.fromkeys(config["eval_args"]["mode"].values()):
+        wanted = mode[3:]
+        if wanted.isdigit() and int(wanted) > items:
+            raise UserError(
+                f"eval_args: mode {mode} draws {int(wanted):,} items that a user has not met, and there are {items:,}; "
+                "write mode: full to rank all of them"
+            )
+        if mode == "labeled" and config["LABEL_FIELD"] not in dataset.inter_feat:
+            raise UserError(
+                f"eval_args: mode labeled needs labels, and the data have no column {config['LABEL_FIELD']}; give "
+                "threshold, as {rating: 4}, or name the column as LABEL_FIELD"
+            )
+    timed = config["eval_args"]["order"] == "TO" or "TS" in (config["eval_args"]["split"] or {})
+    if timed and not config["benchmark_filename"] and config["TIME_FIELD"] not in dataset.inter_feat:
+        raise UserError(
+            f"eval_args: the split goes by time, and the data have no column {config['TIME_FIELD']}; name it as "
+            "TIME_FIELD and in load_col, or write order: RO"
+        )
+
+
 def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
     """Return the loaders of a stage; ``dataset`` keeps its split, so all stages see the same one.
 
