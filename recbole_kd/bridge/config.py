@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from recbole.config import Config
 
 from recbole_kd.bridge import compat, properties
+from recbole_kd.bridge.dataset_yaml import check_dataset_keys, dataset_name
+from recbole_kd.bridge.model_keys import settings_of_recbole
 from recbole_kd.bridge.no_pickles import refuse_pickles
+from recbole_kd.bridge.run_checks import check_run, tidied
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
+from recbole_kd.bridge.written_values import YamlLoader, literal, parse_arguments, read_yaml
 from recbole_kd.foundation.digest import NUMERICS, sha256_of_values
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.plain import plain_values
@@ -74,6 +76,9 @@ class KDConfig(Config):
         """Replaces RecBole's, which reads NumPy names that are gone."""
         compat.restore_removed_names()
 
+    def _build_yaml_loader(self) -> type[YamlLoader]:
+        return YamlLoader
+
     def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
         return {key: literal(value) if isinstance(value, str) else value for key, value in config_dict.items()}
 
@@ -83,19 +88,8 @@ class KDConfig(Config):
     def _load_config_files(self, file_list: Iterable[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for file in file_list:
-            values.update(self._read_yaml(Path(file)))
+            values.update(read_yaml(Path(file)))
         return values
-
-    def _read_yaml(self, file: Path) -> dict[str, Any]:
-        try:
-            values = yaml.load(file.read_text(encoding="utf-8"), Loader=self.yaml_loader)
-        except OSError as error:
-            raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(values, dict | None):
-            raise UserError(f"{file} holds a {type(values).__name__}; it must hold lines of the form key: value")
-        return values or {}
 
     def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
         model = model or self.external_config_dict.get("model")
@@ -104,7 +98,7 @@ class KDConfig(Config):
             if not value:
                 raise UserError(f"no {key} is given; add --{key}=NAME")
         model_class = model if isinstance(model, type) else self._find_model(str(model))
-        return model_class.__name__, model_class, str(dataset)
+        return model_class.__name__, model_class, dataset_name(dataset)
 
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
@@ -112,9 +106,10 @@ class KDConfig(Config):
         tuned = self.external_config_dict.get("tuned", True)
         own = [properties.model_file(model)] + [properties.tuned_file(model, dataset)] * bool(tuned)
         for file in own_default_files(model, dataset, data_path, tuned):
-            values = self._read_yaml(file)
+            values = read_yaml(file)
             if file.parent == Path(data_path) / dataset:
                 self._check_keys(values, f" in {file}")
+                check_dataset_keys(values, file)
             self.internal_config_dict.update(values)
             self._method_values.update(values if file in own else {})
         self._method_values.update(self.external_config_dict)
@@ -122,9 +117,9 @@ class KDConfig(Config):
     def _get_final_config_dict(self) -> dict[str, Any]:
         """Merge and check before RecBole works with the values, whose own errors are tracebacks."""
         self._check_keys(self.external_config_dict)
-        values = super()._get_final_config_dict()
-        settings = RunSettings.read(values)
-        settings.check_metrics()
+        values = tidied(super()._get_final_config_dict())
+        check_run(RunSettings.read(values), self.model_class)
+        settings_of_recbole(self.model).read(values)
         refuse_pickles(values)
         return values
 
@@ -249,36 +244,3 @@ def own_default_files(model: str, dataset: str, data_path: str, tuned: bool = Tr
     ]
     files += [properties.tuned_file(model, dataset)] * bool(tuned)
     return [file for file in files if file.is_file()]
-
-
-def parse_arguments(arguments: Iterable[str]) -> dict[str, str]:
-    """Split command-line words ``--key=value`` at the first ``=``.
-
-    Raises:
-        UserError: a word of another form, or one key given twice with different values.
-    """
-    values: dict[str, str] = {}
-    for word in arguments:
-        key, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or not equals or not key:
-            raise UserError(f"cannot read the argument {word!r}; write it as --key=value")
-        if values.setdefault(key, value) != value:
-            raise UserError(f"--{key} is given twice, as {values[key]!r} and {value!r}; keep one")
-    return values
-
-
-def literal(text: str) -> Any:
-    """The Python literal that ``text`` spells, ``true``/``false``/``null`` in any case, or the text itself.
-
-    A list or dict whose quotes the shell took, ``[Recall,NDCG]``, is read as YAML reads it.
-    """
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        pass
-    if text[:1] + text[-1:] in ("[]", "{}"):
-        try:
-            return yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            return text
-    return {"true": True, "false": False, "null": None}.get(text.lower(), text)

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import finite_values
+from recbole_kd.foundation.surroundings import writing
 
 _PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # what open says of a link, a socket or pipe, a folder
@@ -41,21 +42,27 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
 
     After an exception, or a kill at any moment, ``path`` is what it was before. What a writer of the same file left
     when it was killed is removed.
+
+    Raises:
+        CannotWrite: the disk is full, or the file or its folder cannot be written.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent, path.name)
     encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
-    temporary, descriptor = _open_part(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path.parent, path.name)
+        temporary, descriptor = _open_part(path)
     try:
-        with open(descriptor, mode, encoding=encoding, newline=newline) as stream:
+        with writing(path), open(descriptor, mode, encoding=encoding, newline=newline) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
             os.replace(temporary, path)
-        sync_folder(path.parent)
+        with writing(path):
+            sync_folder(path.parent)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
 
 

@@ -92,7 +92,9 @@ def teach(
     """
     folder = config["cache_dir"] and Path(config["cache_dir"])
     if folder and _SCORED & needs and (folder / MANIFEST).is_file():
-        return _from_cache(stage, config, loaders, needs, folder, asked_for or {})
+        kept = _from_cache(stage, config, loaders, needs, folder, asked_for or {})
+        (callback or Callback()).stage_ends(kept.record)
+        return kept
     if Need.EMBEDDINGS in needs:
         _check_embeddings(stage, config, loaders)
 

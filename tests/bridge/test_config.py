@@ -1,13 +1,15 @@
 """Where a value comes from, what is refused before data is read, and what a fingerprint depends on."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import KDConfig, parse_arguments
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.models.multimodal.promptmm import PromptMMTeacher
 from recbole_kd.registry import make_config
@@ -37,22 +39,22 @@ class TestPrecedence:
         data_set_file = tmp_path / "dataset" / "board" / "board.yaml"
         plain = data_set_file.read_text()
         tuned_file = own_properties / "tuned" / "PromptMM_on_board.yaml"
-        tuned_file.write_text("train_batch_size: 14\n")
-        data_set_file.write_text(plain + "train_batch_size: 15\n")
-        Path("first.yaml").write_text("train_batch_size: 16\n")
-        Path("second.yaml").write_text("train_batch_size: 17\n")
+        tuned_file.write_text("seed: 14\n")
+        data_set_file.write_text(plain + "seed: 15\n")
+        Path("first.yaml").write_text("seed: 16\n")
+        Path("second.yaml").write_text("seed: 17\n")
         files = ["first.yaml", "second.yaml"]
-        assert config("--train_batch_size=19", files=files, train_batch_size=18)["train_batch_size"] == 19
-        assert config(files=files, train_batch_size=18)["train_batch_size"] == 18
-        assert config(files=files)["train_batch_size"] == 17
-        assert config(files=files[:1])["train_batch_size"] == 16
-        assert config()["train_batch_size"] == 14  # found for this model on this data set
+        assert config("--seed=19", files=files, seed=18)["seed"] == 19
+        assert config(files=files, seed=18)["seed"] == 18
+        assert config(files=files)["seed"] == 17
+        assert config(files=files[:1])["seed"] == 16
+        assert config()["seed"] == 14  # found for this model on this data set
         tuned_file.unlink()
-        assert config()["train_batch_size"] == 15
+        assert config()["seed"] == 15
         data_set_file.write_text(plain)
-        (own_properties / "model" / "PromptMM.yaml").open("a").write("train_batch_size: 13\n")
-        assert config()["train_batch_size"] == 13
-        assert config(model="BPR")["train_batch_size"] == 2048
+        (own_properties / "model" / "PromptMM.yaml").open("a").write("seed: 13\n")
+        assert config()["seed"] == 13
+        assert config(model="BPR")["seed"] == 2020
 
     def test_tuned_values_can_be_left_out(self, checkerboard, own_properties):
         (own_properties / "tuned").mkdir(exist_ok=True)
@@ -106,8 +108,8 @@ class TestLiterals:
             ("(" * 500, "(" * 500),
         ],
     )
-    def test_a_value_is_the_literal_that_it_spells(self, checkerboard, text, value):
-        found = config(f"--wandb_project={text}")["wandb_project"]
+    def test_a_value_is_the_literal_that_it_spells(self, text, value):
+        found = literal(text)
         assert found == value
         assert type(found) is type(value)
 
@@ -116,8 +118,10 @@ class TestLiterals:
         ["__import__('os').system('touch pwned')", "open('pwned','w')", "[__import__('os').system('touch pwned')]"],
     )
     def test_nothing_is_evaluated(self, checkerboard, code):
-        config(f"--wandb_project={code}")
-        config(wandb_project=code)
+        with suppress(UserError):  # a list is no name
+            config(f"--wandb_project={code}")
+        with suppress(UserError):
+            config(wandb_project=code)
         Path("evil.yaml").write_text(f'wandb_project: "{code}"\n')
         config(files=["evil.yaml"])
         assert not Path("pwned").exists()
@@ -154,6 +158,53 @@ class TestRefusals:
             stream.write("benchmark_filenam: [a]\n")
         with pytest.raises(UserError, match=r"'benchmark_filenam' in .*board.yaml .*did you mean benchmark_filename"):
             config()
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            *("data_path: /elsewhere", "checkpoint_dir: /tmp", "dataloaders_save_path: x.pth", "result_file: a.json"),
+            *("model: BPR", "teacher: BPR", "dataset: other", "epochs: 1", "learning_rate: 0.1", "features_path: /"),
+            *(
+                "device: cuda",
+                "n_layers: 3",
+                "student_seed: 1",
+                "resume: false",
+                "checkpoint: x.pth",
+                "metrics: [NDCG]",
+            ),
+        ],
+    )
+    def test_a_data_sets_file_describes_data_and_nothing_else(self, checkerboard, line):
+        with Path("dataset/board/board.yaml").open("a") as stream:
+            stream.write(f"{line}\n")
+        with pytest.raises(UserError, match=f"{line.partition(':')[0]!r}"):
+            config(model="BPR")
+
+    def test_what_a_data_sets_file_may_say(self, checkerboard):
+        with Path("dataset/board/board.yaml").open("a") as stream:
+            stream.write(
+                "seed: 7\nmodalities: [board]\nmissing_features: zero\nalias_of_item_id: [it]\nencoding: utf-8\n"
+            )
+        found = config(model="BPR")
+        assert (found["seed"], found["modalities"], found["alias_of_item_id"]) == (7, ["board"], ["it"])
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("../board", r"is a path; write --data_path=\.\. --dataset=board"),
+            ("/tmp/board", "is a path; write --data_path=/tmp --dataset=board"),
+            ("..", "is no name of a data set"),
+            ("", "no dataset is given"),
+            ("a\0b", "is no name of a data set"),
+            (["board"], "is no name of a data set"),
+        ],
+    )
+    def test_a_data_sets_name_leads_nowhere_else(self, checkerboard, name, says):
+        with pytest.raises(UserError, match=says):
+            make_config("BPR", name)
+
+    def test_a_slash_at_the_end_of_a_name_is_nothing(self, checkerboard):
+        assert make_config("BPR", "board/").dataset == "board"
 
     def test_a_stages_prefix_does_not_hide_a_typo(self, checkerboard):
         assert config("--teacher_n_layers=3")["teacher_n_layers"] == 3
@@ -212,8 +263,8 @@ class TestRefusals:
             ("--valid_metric=NDCG@7", "valid_metric='NDCG@7' is not computed, only Recall@10"),
             ("--valid_metric=GAUC", "valid_metric='GAUC' is not computed"),
             ("--valid_metric=5", "valid_metric=5 is not valid"),
-            ("--eval_args=full", "RecBole refuses the config: eval_args:.full. should be a dict"),
-            ("--eval_args={mode: ful}", "RecBole refuses the config: the mode .ful. in eval_args is not supported"),
+            ("--eval_args=full", "eval_args='full' is not valid: write it as {split: "),
+            ("--eval_args={mode: ful}", "eval_args.mode='ful' is not valid: .*did you mean full"),
             ("--pair=-1", "pair=-1 is not valid"),
             ("--list_negatives=0", "list_negatives=0 is not valid"),
             ("--list_source=teacher", "list_source='teacher' is not valid"),
