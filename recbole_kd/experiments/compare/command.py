@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.evaluation.protocol import protocol_of, title_words
