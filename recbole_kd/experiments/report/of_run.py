@@ -18,8 +18,10 @@ def title_of(result: Result) -> str:
 
 def table_of(result: Result, style: str = "simple") -> str:
     """Title and table, in a format of ``tabulate``."""
-    between = "\n\n" if style == "github" else "\n"
-    return f"{title_of(result)}{between}{stage_table(result.stages, style, protocol_of(result.config).heading)}"
+    markdown = style == "github"
+    title = title_of(result).replace("<", "\\<") if markdown else title_of(result)  # a name begins no tag
+    between = "\n\n" if markdown else "\n"
+    return f"{title}{between}{stage_table(result.stages, style, protocol_of(result.config).heading)}"
 
 
 def write_report(result: Result) -> list[Path]:
