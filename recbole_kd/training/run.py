@@ -21,6 +21,7 @@ from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.training.callbacks import Callback, CallbackList
 from recbole_kd.training.fitting import Prepare, train_stage
 from recbole_kd.training.hearing import check_outputs, heard
+from recbole_kd.training.made import made_of
 from recbole_kd.training.plan import Plan, PlannedStage, make_plan, settings_of
 from recbole_kd.training.ranks import ranks
 from recbole_kd.training.record import Result, StageRecord
@@ -47,6 +48,7 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
             config=plain_values(config.final_config_dict),
             stages=train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback),
             data=data,
+            made=made_of(config, data),
         )
         if config["result_file"]:
             result.write(config["result_file"])
