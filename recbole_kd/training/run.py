@@ -12,7 +12,7 @@ from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import own_trainer
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.loaders import check_evaluation, check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.distillers.base import Distiller, TrajectorySettings
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.errors import UserError
@@ -39,7 +39,6 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
     with heard(config, plan.epochs(), callbacks) as callback:
         data = open_data(config)
         for stage_config in plan.configs.values():
-            check_list_lengths(stage_config, data)
             check_evaluation(stage_config, data)
         result = Result(
             model=config.model,
@@ -68,7 +67,6 @@ def keep_scores(given: KDConfig, callbacks: Sequence[Callback] = ()) -> TeacherC
     check_outputs(config)
     with ranks(), heard(config, {"teacher": config["epochs"]}, callbacks) as callback:
         data = open_data(config)
-        check_list_lengths(config, data)
         check_evaluation(config, data)
         asked_for = {"model": config.model, **given.asked_for("teacher")}
         taught = teach("teacher", config, make_loaders(config, data), asked_for=asked_for, callback=callback)
