@@ -23,7 +23,7 @@ COMMANDS = {
 def main(words: Sequence[str] | None = None) -> int:
     """Entry point of ``recbole-kd`` and ``python -m recbole_kd``; returns the exit status."""
     words = list(sys.argv[1:] if words is None else words)
-    if words == ["--version"]:
+    if "--version" in words:
         print(f"recbole-kd {__version__}")
         return 0
     if not words or words[0] in ("-h", "--help"):
