@@ -9,7 +9,7 @@ INPUTS := setup.py pyproject.toml constraints.txt scripts/environment.sh scripts
 # uv leaves compiling to the first import, which is therefore made here, and stores what it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test slow lint install smoke browser docs clean
+.PHONY: demo test slow cases lint install smoke browser docs clean
 
 $(READY): $(INPUTS)
 	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
@@ -38,6 +38,11 @@ test: $(READY) browser
 
 slow: $(READY)
 	$(RUN) -m pytest -m slow
+
+# What people meet at a shell, as small cases that lie beside the project and are no part of it.
+CASES := ../shared/cases/run.py
+cases: $(READY)
+	@if [ -f $(CASES) ]; then $(RUN) $(CASES) --python $(RUN); else echo "no case is run: there is no $(CASES)"; fi
 
 # What a user does, in a folder of its own and without what the tests need: make smoke PYTHON=python3.12
 smoke:

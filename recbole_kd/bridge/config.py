@@ -12,6 +12,7 @@ from recbole.config import Config
 from recbole_kd.bridge import compat, properties
 from recbole_kd.bridge.dataset_yaml import check_dataset_keys, dataset_name
 from recbole_kd.bridge.model_keys import declared_settings, own_defaults
+from recbole_kd.bridge.no_pickles import refuse_pickles
 from recbole_kd.bridge.run_checks import check_run, tidied
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
 from recbole_kd.bridge.written_values import YamlLoader, literal, parse_arguments, read_yaml
@@ -122,6 +123,7 @@ class KDConfig(Config):
         declared_settings(self.model_class).read(values)
         for stage in STAGES:
             values[stage] = self._spelt(values.get(stage))
+        refuse_pickles(values)
         return values
 
     def _spelt(self, names: Any) -> Any:

@@ -12,6 +12,7 @@ from recbole_kd.bridge.intervals import Interval, interval
 from recbole_kd.foundation.errors import did_you_mean
 from recbole_kd.foundation.settings import Count, Part, Settings, check_inner_keys, refused
 
+_BY_DEFAULT = {"inter": ["user_id", "item_id"]}  # RecBole's load_col of a general recommender
 _FILES = ("inter", "user", "item", "kg", "link")  # that RecBole reads of a data set, by suffix
 
 
@@ -183,6 +184,8 @@ class DataSettings(Settings):
             )
         if self.load_col is not None and "inter" not in self.load_col:
             raise refused(f"load_col leaves out the .inter file; add {{inter: [{', '.join(ids)}]}} to it")
+        if self.load_col == _BY_DEFAULT:  # not the user's words; the ids are loaded under the names that they have
+            return
         for column in ids:
             if not self.loads(column) and self.load_col is not None:
                 hint = did_you_mean(column, self.load_col["inter"])

@@ -146,16 +146,19 @@ class RunSettings(FeatureSettings, DataSettings):
     search: Annotated[dict[str, Any] | None, Effect.NOTHING]
     result_file: _Path
     report_dir: _Path
+    log_dir: _Path
+
+    time_format: Annotated[str | None, Effect.NOTHING] = None  # the split, which a digest covers, tells of it
 
     # RecBole's surroundings
     data_path: _Path = None
     checkpoint_dir: _Path = None
     config_file: _Ignored = None
     config_files: _Ignored = None
-    save_dataset: _Flag = False
-    dataset_save_path: _Path = None
-    save_dataloaders: _Flag = False
-    dataloaders_save_path: _Path = None
+    save_dataset: _Ignored = None
+    dataset_save_path: _Ignored = None
+    save_dataloaders: _Ignored = None
+    dataloaders_save_path: _Ignored = None
     gpu_id: Annotated[Any, BeforeValidator(_devices), Effect.NOTHING] = "0"
     use_gpu: _Flag = True
     device: _Ignored = None

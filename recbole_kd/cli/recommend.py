@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from pathlib import Path
 from typing import IO, Literal
 
 from tqdm import tqdm
 
-from recbole_kd.bridge.written_values import literal, parse_arguments
+from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli.words import joined, wants_help
+from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.serving.list_formats import write_lists
-from recbole_kd.serving.recommend import Recommender, skipped
+from recbole_kd.serving.recommend import Recommendation, Recommender, skipped
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
+from recbole_kd.serving.users_file import read_users
 
 FEW_USERS = 20  # of which a table is still read
 
@@ -29,7 +30,8 @@ Print the best items of users by a trained model, a distilled student among them
 from the checkpoint; stdout holds the result alone.
 
   --checkpoint=PATH      a checkpoint of ours or one that RecBole saved; no code in it is executed
-  --users=TOKENS         raw user tokens, separated by commas; @FILE: one a line; all: every user
+  --users=TOKENS         raw user tokens, separated by commas; @FILE: one a line, or a table whose first line names
+                         the column; all: every user
   --topk=10              length of the lists
   --seen=true            keep items that the user has interacted with in training
   --skip_unknown=true    leave unknown users out with a warning
@@ -57,9 +59,6 @@ class Options(Settings):
     show_progress: bool = True
 
 
-_OF_TEXT = ("checkpoint", "users", "cache_dir", "format", "output")  # a user called 7 is no number
-
-
 def main(words: Sequence[str]) -> int:
     """Print or write the lists that ``words`` ask for; returns the exit status.
 
@@ -73,7 +72,7 @@ def main(words: Sequence[str]) -> int:
     for key, what in (("checkpoint", "PATH"), ("users", "TOKENS")):
         if not given.get(key):
             raise UserError(f"no {key} is given; add --{key}={what}")
-    options = Options.read({key: value if key in _OF_TEXT else literal(value) for key, value in given.items()})
+    options = read_options(Options, given)
     if options.users == "all" and not options.output and sys.stdout.isatty():
         raise UserError("the lists of all users do not fit a terminal; write them to a file with --output=FILE")
     result = sys.stdout
@@ -91,38 +90,64 @@ def main(words: Sequence[str]) -> int:
 
 def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None:
     recommender = Recommender(trained, options.topk, seen=options.seen, cache_dir=options.cache_dir)
-    users, unknown = recommender.find(_tokens(options.users), skip_unknown=options.skip_unknown)
+    tokens = _tokens(options.users, trained.train.uid_field)
+    users, unknown = recommender.find(tokens, skip_unknown=options.skip_unknown)
     unsure = "" if trained.verified else "; it does not name its data, so only sizes were compared"
     print(f"{trained.config.model} of {trained.checkpoint}, data set in {trained.data_path}{unsure}", file=sys.stderr)
-    if unknown:
-        print(f"recbole-kd: warning: {skipped(unknown)}", file=sys.stderr)
+    _warn(skipped(unknown) if unknown else "")
+    _warn(recommender.untaught(users))
     on_screen = result.isatty() and not options.output
     style = options.format or ("table" if on_screen and len(users) <= FEW_USERS else "json")
     hidden = not options.show_progress or on_screen or len(users) <= FEW_USERS
+    lists = _Short(recommender.lists(users), options.topk)
     with _destination(options.output, result) as stream:
-        bar = tqdm(recommender.lists(users), total=len(users), unit="user", desc="Recommend", disable=hidden)
+        bar = tqdm(lists, total=len(users), unit="user", desc="Recommend", disable=hidden)
         write_lists(bar, stream, style, recommender.compares)
         stream.flush()
+    _warn(lists.warning)
 
 
-def _tokens(users: str) -> list[str] | None:
+def _warn(said: str) -> None:
+    if said:
+        print(f"recbole-kd: warning: {said}", file=sys.stderr)
+
+
+def _tokens(users: str, field: str) -> list[str] | None:
     """Raw tokens of ``--users``, None for all."""
     if users == "all":
         return None
-    if not users.startswith("@"):
-        found = [token.strip() for token in users.split(",")]
-    else:
-        try:
-            found = Path(users[1:]).read_text(encoding="utf-8").split("\n")
-        except OSError as error:
-            raise UserError(f"cannot read the users in {users[1:]}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise UserError(f"the file of users {users[1:]} is no UTF-8 text; save it as such") from None
-        found = [token.rstrip("\r") for token in found]
-    tokens = [token for token in found if token]
+    tokens = read_users(users[1:], field) if users.startswith("@") else [token.strip() for token in users.split(",")]
+    tokens = [token for token in tokens if token]
     if not tokens:
         raise UserError(f"--users={users} names no user; give tokens separated by commas, @FILE or all")
     return tokens
+
+
+class _Short:
+    """Passes lists on, and counts those that are shorter than asked for."""
+
+    def __init__(self, lists: Iterable[Recommendation], topk: int) -> None:
+        self._lists, self._topk = lists, topk
+        self._count = 0
+        self._first: Recommendation | None = None
+
+    def __iter__(self) -> Iterator[Recommendation]:
+        for found in self._lists:
+            if len(found.items) < self._topk:
+                self._first, self._count = self._first or found, self._count + 1
+            yield found
+
+    @property
+    def warning(self) -> str:
+        """What is said of them; empty without such."""
+        if self._first is None:
+            return ""
+        many = "1 list is" if self._count == 1 else f"{self._count:,} lists are"
+        left = len(self._first.items)
+        return (
+            f"{many} shorter than topk={self._topk}, the first that of user {self._first.user!r}, who has {left} "
+            f"item{'s' * (left != 1)} left beside those of training; --seen=true keeps these"
+        )
 
 
 @contextmanager

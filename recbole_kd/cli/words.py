@@ -14,7 +14,7 @@ def wants_help(words: Sequence[str]) -> bool:
 
 
 def joined(words: Iterable[str]) -> list[str]:
-    """Each key with its value as ``--key=value``, for those who write ``--key value``, ``-m`` or ``-d`` as elsewhere."""
+    """Each key with its value as ``--key=value``, where people write ``--key value``, ``-m`` or ``-d`` as elsewhere."""
     found: list[str] = []
     for word in words:
         if found and _lacks_value(found[-1]) and not word.startswith("--") and word not in _SHORT:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders as Loaders
 from recbole_kd.bridge.loaders import prepare_loaders
 from recbole_kd.bridge.models import scores_all_items
+from recbole_kd.bridge.refusals import in_one_sentence
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.interactions import pairs_of
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.blocks import PAIRS_AT_ONCE, SCORES_AT_ONCE, rows_at_once
 
@@ -55,8 +59,34 @@ def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
 
     RecBole's default ``eval_batch_size`` scores one user at a time; unless the user sets it, whole blocks of users
     are ranked at once, with equal metrics.
+
+    Raises:
+        UserError: RecBole refuses the settings of sampling, or a user has every item.
     """
     if "eval_batch_size" not in config.external_config_dict:
         numbers = SCORES_AT_ONCE if scores_all_items(config.model_class) else PAIRS_AT_ONCE
         config["eval_batch_size"] = rows_at_once(dataset.item_num, numbers) * dataset.item_num
-    return prepare_loaders(config, dataset, mask_train_only=config["eval_mask"] == "train")
+    try:
+        with in_one_sentence(f"the data set {config.dataset!r} cannot be sampled with these settings"):
+            return prepare_loaders(config, dataset, mask_train_only=config["eval_mask"] == "train")
+    except UserError:
+        _check_negatives(dataset)  # says it better
+        raise
+
+
+def _check_negatives(dataset: MultiModalDataset) -> None:
+    """Name the users for whom no negative item can be drawn."""
+    parts = dataset.build()
+    users, items = (np.concatenate(ids) for ids in zip(*(pairs_of(part) for part in parts), strict=True))
+    distinct = np.unique(users * dataset.item_num + items) // dataset.item_num
+    everything = np.flatnonzero(np.bincount(distinct) == dataset.item_num - 1)
+    if not len(everything):
+        return
+    names = ", ".join(dataset.field2id_token[dataset.uid_field][everything[:3]]) + " …" * (len(everything) > 3)
+    way = f"leave such users out with --user_inter_num_interval=[0,{dataset.item_num - 2}]"
+    if dataset.config["benchmark_filename"] is not None:
+        way = "take such users out of the files"  # on which filters do not act
+    raise UserError(
+        f"{names} of the data set {dataset.dataset_name!r} {'has' if len(everything) == 1 else 'have'} interacted with "
+        f"each of the {dataset.item_num - 1} items, so that there is no negative to draw; {way}"
+    )

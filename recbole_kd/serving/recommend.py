@@ -15,6 +15,7 @@ from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.ranking import Block, score_blocks
 from recbole_kd.scoring.scores import Scores
+from recbole_kd.serving.raw_users import Unknown, unknown_users
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
 
 _USERS_FOR_A_HINT = 50_000  # finding a similar name takes seconds among more
@@ -75,12 +76,20 @@ def recommend(
     ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
     if unknown:
         getLogger().warning(skipped(unknown))
+    untaught = recommender.untaught(ids)
+    if untaught:
+        getLogger().warning(untaught)
     return recommender.lists(ids)
 
 
-def skipped(unknown: Sequence[str]) -> str:
-    """The warning about users that were left out."""
-    return f"skipped {len(unknown)} unknown user{'s' * (len(unknown) > 1)}, the first is {unknown[0]!r}"
+def skipped(unknown: Sequence[Unknown]) -> str:
+    """The warning about users that were left out: those who never were, and those who were filtered out."""
+    said = f"skipped {len(unknown)} unknown user{'s' * (len(unknown) > 1)}, the first is {unknown[0].token!r}"
+    dropped = [user for user in unknown if user.reason]
+    if not dropped:
+        return said
+    first = f"{len(dropped)} of them {'were' if len(dropped) > 1 else 'was'} filtered out"
+    return f"{said}; {first}, as {dropped[0].token!r}, who {dropped[0].reason}"
 
 
 class Recommender:
@@ -97,7 +106,8 @@ class Recommender:
         self._topk = topk
         self._users = train.field2id_token[train.uid_field]
         self._items = train.field2id_token[train.iid_field]
-        self._seen = None if seen else positives_of(train)
+        self._trained = positives_of(train)
+        self._seen = None if seen else self._trained
         self._sources: list[Scores] = [trained.scores]
         if cache_dir is not None:
             cache = TeacherCache.open(cache_dir)
@@ -109,7 +119,7 @@ class Recommender:
         """Whether the teacher's lists are given too."""
         return len(self._sources) > 1
 
-    def find(self, users: Sequence[str] | None, *, skip_unknown: bool = False) -> tuple[Tensor, list[str]]:
+    def find(self, users: Sequence[str] | None, *, skip_unknown: bool = False) -> tuple[Tensor, list[Unknown]]:
         """Internal ids (B,) of raw tokens, None being all of them, and the tokens that there are none of.
 
         Raises:
@@ -119,15 +129,33 @@ class Recommender:
             return torch.arange(1, len(self._users)), []
         ids = self.trained.train.field2token_id[self.trained.train.uid_field]
         found = [ids.get(user, 0) for user in users]  # 0 is the padding's, whose token is no user
-        unknown = [user for user, place in zip(users, found, strict=True) if place == 0]
+        without = [user for user, place in zip(users, found, strict=True) if place == 0]
+        unknown = unknown_users(self.trained.config, without) if without else []
         if unknown and not skip_unknown:
-            few = len(self._users) <= _USERS_FOR_A_HINT
-            hint = did_you_mean(unknown[0], map(str, self._users[1:])) if few else ""
-            raise UserError(
-                f"there is no user {unknown[0]!r} in the data set in {self.trained.data_path}"
-                f"{hint or '; --skip_unknown=true leaves unknown users out'}"
-            )
+            raise UserError(self._sentence(unknown))
         return torch.tensor([place for place in found if place], dtype=torch.int64), unknown
+
+    def _sentence(self, unknown: Sequence[Unknown]) -> str:
+        """What is said of the first user without an id, and of how many there are."""
+        first, others = unknown[0], len(unknown) - 1
+        more = f" ({others:,} more {'are' if others > 1 else 'is'} unknown)" * (others > 0)
+        leave = "; --skip_unknown=true leaves unknown users out"
+        if first.reason:
+            return f"user {first.token!r} {first.reason}{more}{leave}"
+        few = len(self._users) <= _USERS_FOR_A_HINT
+        hint = did_you_mean(first.token, map(str, self._users[1:])) if few else ""
+        return f"there is no user {first.token!r} in the data set in {self.trained.data_path}{more}{hint or leave}"
+
+    def untaught(self, users: Tensor) -> str:
+        """The warning about users of whom the model has seen no training interaction; empty without such."""
+        without = users[~torch.isin(users, self._trained.filled())]
+        if not len(without):
+            return ""
+        many = f"{len(without):,} user{'s have' if len(without) > 1 else ' has'}"
+        return (
+            f"{many} no training interaction, but only some for validation or test, or none; the first is "
+            f"{str(self._users[int(without[0])])!r}: the model has learnt nothing of such a user"
+        )
 
     def lists(self, users: Tensor) -> Iterator[Recommendation]:
         """Yield the lists of internal user ids (B,), a block of users × items being in memory at a time."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge import compat
+from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.config import KDConfig, recorded_values
 from recbole_kd.bridge.recbole import init_seed
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
@@ -21,12 +22,11 @@ from recbole_kd.data import ml100k
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.identity import identity_of
 from recbole_kd.data.interactions import positives_of
+from recbole_kd.data.tokens import difference, sizes_differ
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import make_config
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.weights import take_weights
-
-_WHAT = {"users": "other users", "items": "other items", "train": "other training interactions"}
 
 
 @dataclass(frozen=True)
@@ -69,29 +69,30 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
     init_seed(config["seed"], config["reproducibility"])
     train, *held_out = _split(config)
     identity = identity_of(train, config.dataset, config["seed"])
-    recorded = state.get("data")
-    if isinstance(recorded, dict):
-        _compare(path, config, recorded, identity)
+    differs = difference(state, identity, train)
+    if differs:
+        what, how = differs
+        raise UserError(
+            f"{path} was trained on {what} than the data set in {config['data_path']} gives{': ' * bool(how)}{how}; "
+            "give the folder of its data as --data_path, or train it again"
+        )
     init_seed(config["seed"], config["reproducibility"])  # as before training, for models that draw at random here
+    model = build_model(config, train).eval()
     with compat.quiet():
-        model = config.model_class(config, train).to(config["device"]).eval()
         state["other_parameter"] = {
             name: value.to(config["device"]) if isinstance(value, Tensor) else value
             for name, value in state["other_parameter"].items()
         }
         misfit = take_weights(model, state) or _misfit_of_scores(model, train)
     if misfit:
-        raise UserError(
-            f"the weights in {path} do not fit {config.model} on the data set in {config['data_path']} ({misfit}): "
-            "the data are not those it was trained on, or a setting is not; give the right --data_path or setting"
-        )
+        raise UserError(_why_unfit(path, config, sizes_differ(state, model, train), misfit))
     return TrainedModel(
         path,
         config,
         train,
         scores_of(model, positives_of(train)),
         identity,
-        isinstance(recorded, dict),
+        isinstance(state.get("data"), dict),
         tuple(held_out),
     )
 
@@ -109,6 +110,19 @@ def open_quietly(checkpoint: str, data_path: str | None) -> TrainedModel:
     given = {"data_path": data_path} if data_path else {}
     with redirect_stdout(io.StringIO()):
         return open_trained(checkpoint, {"show_progress": False, **given})
+
+
+def _why_unfit(path: str, config: KDConfig, sizes: str, misfit: str) -> str:
+    """The sentence on weights that do not fit; ``sizes`` says that it is the data."""
+    if sizes:
+        return (
+            f"{path} was trained on other data than those in {config['data_path']}: {sizes} ({misfit}); give the "
+            "folder of its data as --data_path, or train it again"
+        )
+    return (
+        f"the weights in {path} do not fit {config.model} on the data set in {config['data_path']} ({misfit}): the "
+        "data are not those it was trained on, or a setting is not; give the right --data_path or setting"
+    )
 
 
 def _config(path: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> KDConfig:
@@ -137,15 +151,6 @@ def _split(config: KDConfig) -> list[MultiModalDataset]:
     except (ValueError, KeyError, IndexError, OSError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"RecBole cannot read the data set in {config['data_path']}: {reason}") from error
-
-
-def _compare(path: str, config: KDConfig, recorded: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    for key, what in _WHAT.items():
-        if recorded.get(key) != here[key]:
-            raise UserError(
-                f"{path} was trained on {what} than the data set in {config['data_path']} gives; "
-                "give the folder of its data as --data_path, or train it again"
-            )
 
 
 @torch.no_grad()

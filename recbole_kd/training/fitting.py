@@ -14,14 +14,17 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge import compat
+from recbole_kd.bridge.building import build_model, own_errors_of
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_checkpoint
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.distilling import make_distilling_trainer
 from recbole_kd.bridge.kept_embeddings import forget_embeddings
 from recbole_kd.bridge.loaders import Loaders, ranks_all_items
+from recbole_kd.bridge.models import is_computed_at_once
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.identity import data_digest, identity_of
+from recbole_kd.data.tokens import kept_tokens
 from recbole_kd.distillers.base import Distiller
 from recbole_kd.evaluation.cost import ranking_seconds, values_read
 from recbole_kd.evaluation.memory import peak_memory, reset_peak
@@ -31,7 +34,7 @@ from recbole_kd.foundation.files import locked
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.callbacks import Callback
-from recbole_kd.training.record import StageRecord
+from recbole_kd.training.record import StageRecord, StageStart
 from recbole_kd.training.weights import given_weights, load_weights
 
 Prepare = Callable[[GeneralRecommender], Distiller[Any] | None]
@@ -125,18 +128,20 @@ def _train(job: _Job) -> TrainedStage:
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     for generator in loaders.generators():  # stages share loaders, and must not depend on each other
         generator.manual_seed(config["seed"])
-    with compat.quiet():
-        model = config.model_class(config, loaders.train_part).to(config["device"])
+    model = build_model(config, loaders.train_part)
     if config["resume"] and job.path.is_file():
         _remove(job.snapshot, job.partial)  # of a run that was killed right after writing the path
         return _kept_stage(job, model)
     getLogger().info(f"{name}: {'loading' if config['checkpoint'] else 'training'} {config.model}\n{model}")
     trainer = _trainer(job, model)
     _take_up(job, trainer)
+    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    start = (0, 0, str(config["checkpoint"])) if config["checkpoint"] else (trainer.epochs, trainer.start_epoch, "")
+    job.callback.stage_begins(StageStart(name, config.model, parameters, *start))
     progress = config["show_progress"]
-    with compat.quiet(), repeatable(config["reproducibility"]):
+    with compat.quiet(), repeatable(config["reproducibility"]), own_errors_of(config.model_class):
         if config["checkpoint"]:
-            load_weights(model, config)
+            load_weights(model, config, loaders.train_part)
             trainer.eval_collector.data_collect(loaders.train)
             valid = trainer.evaluate(loaders.valid, load_best_model=False, show_progress=progress)
         else:
@@ -149,19 +154,27 @@ def _train(job: _Job) -> TrainedStage:
         seconds_per_epoch=trainer.seconds_per_epoch(),
         valid=plain_values(dict(valid or {})),
         test=plain_values(dict(test or {})),
-        parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        parameters=parameters,
         inference_parameters=values_read(model),
         ranking_seconds=ranking_seconds(model, loaders.test),
         history=trainer.history,
         peak_memory=peak_memory(config["device"]),
+        at_epoch_limit=_at_limit(config, trainer),
     )
     per_user = _per_user(trainer.eval_collector.hits, loaders.test)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])
-    kept = {"record": record.kept(), "per_user": per_user, "data": data, **trainer.fresh_start()}
-    save_checkpoint(job.path, model, config.final_config_dict, **kept)
+    kept = {"record": record.kept(), "per_user": per_user, "data": data, "tokens": kept_tokens(loaders.train_part)}
+    save_checkpoint(job.path, model, config.final_config_dict, **kept, **trainer.fresh_start())
     _remove(job.snapshot, job.partial)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {job.path}")
     return TrainedStage(model.eval(), record.of_file(job.path), job.fingerprint)
+
+
+def _at_limit(config: KDConfig, trainer: Any) -> bool | None:
+    """Whether ``epochs`` ended a training that early stopping had not ended yet; None where neither could."""
+    if not any("valid" in entry for entry in trainer.history) or is_computed_at_once(config.model_class):
+        return None
+    return bool(len(trainer.history) >= config["epochs"] and trainer.cur_step <= trainer.stopping_step)
 
 
 def _trainer(job: _Job, model: GeneralRecommender) -> Any:
@@ -174,6 +187,7 @@ def _trainer(job: _Job, model: GeneralRecommender) -> Any:
         scores = scores_of(model)
         _check_gradient(job, scores)
         trainer = make_distilling_trainer(job.config, model, distiller.to(job.config["device"]), scores)
+    trainer.on_progress = lambda epochs: job.callback.progressed(job.name, epochs)
     trainer.on_validation = lambda history: job.callback.validated(job.name, history)
     trainer.use_stage(
         job.partial, None if job.name == "model" else job.name

@@ -84,6 +84,10 @@ class Plan:
         assert self.distiller is not None
         return self.distiller.settings_class.read(self.config)
 
+    def epochs(self) -> dict[str, int]:
+        """The most epochs of each stage, by its name and in the order trained."""
+        return {stage.name: stage.config["epochs"] for stage in self.stages}
+
     def identity(self) -> list[Any]:
         """All that the figures depend on and that is known before data are read: digests and plain values."""
         stages = [config.fingerprint(name) for name, config in self.configs.items()]

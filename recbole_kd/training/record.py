@@ -7,7 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.foundation.files import write_json
+
+TITLES = {"baseline": "student alone", "student": "distilled student"}  # of stages, where not their names
+
+
+@dataclass(frozen=True)
+class StageStart:
+    """A stage that is about to be trained.
+
+    Attributes:
+        stage: its name, such as ``teacher``.
+        model: what is trained.
+        parameters: how many numbers training changes.
+        epochs: the most that it is trained for.
+        first_epoch: the first one that is left, larger than 0 where a training that was cut off is taken up.
+        weights_from: the file that the weights are taken from, instead of a training; else "".
+    """
+
+    stage: str
+    model: str
+    parameters: int
+    epochs: int
+    first_epoch: int = 0
+    weights_from: str = ""
 
 
 @dataclass
@@ -15,7 +39,8 @@ class StageRecord:
     """A finished stage; ``public()`` is what ``result_file`` holds of it.
 
     ``peak_memory`` is the most bytes that were taken while it was trained and evaluated: on CUDA by tensors there, else
-    by the process, libraries and data set included.
+    by the process, libraries and data set included. ``at_epoch_limit`` says that ``epochs`` ended the training, and not
+    early stopping; None where nobody knows: of weights from a file, of models computed at once, in older checkpoints.
     """
 
     name: str
@@ -31,6 +56,14 @@ class StageRecord:
     bytes: int = 0
     checkpoint: str = ""
     peak_memory: int | None = None
+    at_epoch_limit: bool | None = None
+
+    def limit_note(self) -> str:
+        """What to say of a training that was not ended by early stopping, "" of every other."""
+        if not self.at_epoch_limit:
+            return ""
+        title = self.model if self.name == "model" else TITLES.get(self.name, self.name)
+        return f"{title} ended at its epoch limit of {self.epochs}; raise epochs"
 
     def public(self) -> dict[str, Any]:
         """The keys of ``result_file``."""
@@ -71,6 +104,7 @@ class Result:
             "dataset": self.dataset,
             "seed": self.seed,
             "config": self.config,
+            "ranking": {part: protocol_of(self.config, part)._asdict() for part in ("valid", "test")},
             "stages": [stage.public() for stage in self.stages],
             "test": self.test,
         }

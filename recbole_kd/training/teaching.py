@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
@@ -91,7 +92,9 @@ def teach(
     """
     folder = config["cache_dir"] and Path(config["cache_dir"])
     if folder and _SCORED & needs and (folder / MANIFEST).is_file():
-        return _from_cache(stage, config, loaders, needs, folder, asked_for or {})
+        kept = _from_cache(stage, config, loaders, needs, folder, asked_for or {})
+        (callback or Callback()).stage_ends(kept.record)
+        return kept
     if Need.EMBEDDINGS in needs:
         _check_embeddings(stage, config, loaders)
 
@@ -195,7 +198,7 @@ def _trajectory(config: KDConfig, loaders: Loaders, files: Sequence[Path]) -> tu
     seen = positives_of(loaders.train_part) if config["mask_train_positives"] else None
     for path in files:
         with torch.random.fork_rng():
-            model = config.model_class(config, loaders.train_part).to(config["device"]).eval()
+            model = build_model(config, loaders.train_part).eval()
         state = load_any_checkpoint(path, config["device"])
         misfit = take_weights(model, state)
         if misfit:
@@ -207,7 +210,7 @@ def _trajectory(config: KDConfig, loaders: Loaders, files: Sequence[Path]) -> tu
 def _check_embeddings(stage: str, config: KDConfig, loaders: Loaders) -> None:
     """Refuse a teacher whose scores are no dot products before it is trained."""
     with torch.random.fork_rng():
-        model = config.model_class(config, loaders.train_part).to(config["device"])
+        model = build_model(config, loaders.train_part)
         factorised = scores_of(model).factorised
     if not factorised:
         raise UserError(

@@ -10,13 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
+from recbole_kd.data.identity import identity_of
+from recbole_kd.data.tokens import difference, sizes_differ
 from recbole_kd.foundation.digest import sha256_of_file
 from recbole_kd.foundation.errors import UserError
 
 
-def load_weights(model: Any, config: KDConfig) -> None:
+def load_weights(model: Any, config: KDConfig, data: Dataset) -> None:
     """Take a model's weights from the file ``checkpoint``, one of ours or of RecBole's.
+
+    Args:
+        model: made for ``data``.
+        config: of its stage.
+        data: the training part of the data set.
 
     Raises:
         UserError: the file cannot be read, or is of other data or another model size.
@@ -31,7 +39,17 @@ def load_weights(model: Any, config: KDConfig) -> None:
                 f"{prefix}checkpoint: {path} was trained with {key}={theirs[key]}, and this run has {config[key]}; "
                 "its test items may be among what it learnt, so use the same"
             )
+    differs = difference(state, identity_of(data, config.dataset, config["seed"]), data)
+    if differs:
+        what, how = differs
+        raise UserError(
+            f"{prefix}checkpoint: {path} was trained on {what} than this run's{': ' * bool(how)}{how}; train it "
+            "again on these data"
+        )
     misfit = take_weights(model, state)
+    sizes = sizes_differ(state, model, data) if misfit else ""
+    if sizes:
+        raise UserError(f"{prefix}checkpoint: {path} is of other data: {sizes}; train it again on these data")
     if misfit:
         raise UserError(
             f"{prefix}checkpoint: the weights in {path} do not fit {config.model} ({misfit}); give the settings it was "

@@ -29,26 +29,51 @@ class TestFiles:
 class TestOtherData:
     @pytest.mark.parametrize("model", ["BPR", "EASE"])
     @pytest.mark.parametrize(
-        ("part", "row", "what"),
+        ("part", "row", "what", "how"),
         [
-            ("test", "u1\ti99", "other items"),
-            ("test", "more\ti1", "other users"),
-            ("train", "u1\ti2", "other training interactions"),
+            ("test", "u1\ti99", "other items", "1 item is new here ('i99')"),
+            ("test", "more\ti1", "other users", "1 user is new here ('more')"),
+            ("train", "u1\ti2", "other training interactions", "280 there and 281 here"),
         ],
     )
-    def test_a_data_set_that_changed(self, checkerboard, capsys, model, part, row, what):
+    def test_a_data_set_that_changed(self, checkerboard, capsys, model, part, row, what, how):
         path = train(model)
         capsys.readouterr()
         with Path(f"dataset/board/board.{part}.inter").open("a") as stream:
             stream.write(row + "\n")
         line = refused(capsys, f"--checkpoint={path}", "--users=u1")
-        assert f"was trained on {what} than the data set in dataset/board gives" in line
+        assert f"was trained on {what} than the data set in dataset/board gives: {how}; give the folder" in line
 
     def test_the_same_items_in_another_order(self, bpr, capsys):
         file = Path("dataset/board/board.train.inter")
         header, *rows = file.read_text().splitlines()
         file.write_text("\n".join([header, *reversed(rows)]) + "\n")
-        assert "was trained on other" in refused(capsys, f"--checkpoint={bpr}", "--users=u1")
+        line = refused(capsys, f"--checkpoint={bpr}", "--users=u1")
+        assert "the same 40 users in another order; the same 24 items in another order; give" in line
+
+    def test_users_and_items_that_left(self, bpr, capsys):
+        for file in Path("dataset/board").glob("board.*.inter"):
+            header, *rows = file.read_text().splitlines()
+            pairs = [row.split("\t") for row in rows]
+            kept = [f"{user}\t{item}" for user, item in pairs if user not in ("u1", "u3", "u5", "u7") and item != "i2"]
+            file.write_text("\n".join([header, *kept, "zoe\ti0"]) + "\n")
+        line = refused(capsys, f"--checkpoint={bpr}", "--users=u2")
+        assert "was trained on other users and items than the data set" in line
+        users = line.partition("gives: ")[2].partition(";")[0]
+        assert users.startswith("4 users are not here ('u")
+        assert users.endswith(", …), 1 user is new here ('zoe')")
+        assert "; 1 item is not here ('i2'); give the folder" in line
+
+    @pytest.mark.parametrize("tokens", [None, {}, {"users": 3}, {"users": torch.zeros(9, dtype=torch.uint8)}])
+    def test_a_checkpoint_that_does_not_name_them(self, bpr, capsys, tokens):
+        state = load_checkpoint(bpr)
+        assert state.pop("tokens").keys() == {"users", "items", "interactions"}
+        save_state("older.pth", state if tokens is None else {**state, "tokens": tokens})
+        assert said(capsys, "--checkpoint=older.pth", "--users=u1")
+        with Path("dataset/board/board.test.inter").open("a") as stream:
+            stream.write("more\ti1\n")
+        line = refused(capsys, "--checkpoint=older.pth", "--users=u1")
+        assert "was trained on other users than the data set in dataset/board gives; give the folder" in line
 
     def test_a_data_set_that_moved_or_lost_its_files(self, bpr, capsys):
         before = said(capsys, f"--checkpoint={bpr}", "--users=u1")
@@ -81,7 +106,11 @@ class TestStockCheckpoints:
         path = self.saved("BPR")
         with Path("dataset/board/board.test.inter").open("a") as stream:
             stream.write("u1\ti99\n")
-        assert "item_embedding.weight is 25 × 64, here 26 × 64" in refused(capsys, f"--checkpoint={path}", "--users=u1")
+        line = refused(capsys, f"--checkpoint={path}", "--users=u1")
+        assert (
+            "trained on other data than those in dataset/board: it was trained with 24 items, and here are 25" in line
+        )
+        assert "item_embedding.weight is 25 × 64, here 26 × 64" in line
 
     def test_our_matrices_of_other_sizes(self, checkerboard, capsys):
         state = load_checkpoint(train("EASE"))

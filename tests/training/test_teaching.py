@@ -7,7 +7,7 @@ import pytest
 import torch
 from recbole.trainer import Trainer
 
-from recbole_kd.bridge.checkpoint import load_checkpoint
+from recbole_kd.bridge.checkpoint import load_checkpoint, save_state
 from recbole_kd.cli import main
 from recbole_kd.experiments.run import run, teach
 from recbole_kd.foundation.errors import UserError
@@ -133,6 +133,19 @@ class TestCheckpoint:
         given = {**VALUES, "teacher_checkpoint": "stock.pth", "cache_dir": "taught", **values}
         with pytest.raises(UserError, match=message):
             teach("BPR", stock[0], config_dict=given)
+
+
+def test_a_checkpoint_of_other_data_says_which(checkerboard):
+    trained = run("BPR", checkerboard, config_dict=VALUES).stages[0].checkpoint
+    with Path("dataset/board/board.test.inter").open("a") as stream:
+        stream.write("u1\ti99\n")
+    message = r"^checkpoint: saved/\S+ was trained on other items than this run's: 1 item is new here \('i99'\); train"
+    with pytest.raises(UserError, match=message):
+        run("BPR", checkerboard, config_dict={**VALUES, "checkpoint": trained})
+    state = load_checkpoint(trained)
+    save_state("bare.pth", {key: state[key] for key in ("state_dict", "config")})
+    with pytest.raises(UserError, match=r"bare\.pth is of other data: it was trained with 24 items, and here are 25;"):
+        run("BPR", checkerboard, config_dict={**VALUES, "checkpoint": "bare.pth"})
 
 
 def test_a_plain_model_is_evaluated_from_a_checkpoint(checkerboard):

@@ -5,25 +5,25 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from tqdm import tqdm
 
-from recbole_kd.bridge.written_values import literal, parse_arguments
+from recbole_kd.bridge.written_values import parse_arguments
+from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
 from recbole_kd.experiments.compare.output import Table
 from recbole_kd.experiments.compare.plan import Run, plan, split_labels
 from recbole_kd.experiments.compare.rows import make_rows
-from recbole_kd.experiments.report.of_run import mask_of
+from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.results.records import Record, Records
 from recbole_kd.experiments.results.row import Row, gap_closed
 from recbole_kd.experiments.results.significance import Test, paired_tests
 from recbole_kd.foundation.errors import UserError, did_you_mean
-from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, CountOrZero, Settings
 
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
@@ -55,7 +55,6 @@ class Options(Settings):
         return found
 
 
-_OF_TEXT = ("dataset", "out", "reference", "test_metric", "tune_dir")  # a folder called 7 is no number
 _OF_COMMAND = (*(name for name in Options.model_fields if name not in ("dataset", "resume")), "config_files")
 
 
@@ -64,7 +63,7 @@ class ComparisonResult(NamedTuple):
 
     Attributes:
         table: of all rows, with tests, notes and a frame of all figures.
-        paths: of the files it wrote.
+        paths: of the files it wrote: the table in four forms, its runs, and the report unless there is none.
         failed: of each run that failed, its label, seed and reason.
     """
 
@@ -87,22 +86,14 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     for key, value in (("models", "BPR,LightGCN"), ("dataset", "NAME")):
         if not given.get(key):
             raise UserError(f"no {key} {'are' if key == 'models' else 'is'} given; add --{key}={value}")
-    options = Options.read({key: value if key in _OF_TEXT else literal(value) for key, value in given.items()})
+    options = read_options(Options, given)
     further = [f"--{key}={value}" for key, value in given.items() if key not in _OF_COMMAND]
     further += ["--tuned=false"] * (given.get("tuned", "").lower() == "false")  # nor the values of properties/tuned
     seeds = range(options.seed, options.seed + options.seeds)
     runs = plan(options.labels, seeds, further, config_files, options.tune_dir if options.tuned else None)
     out = Path(options.out or f"compare/{options.dataset}")
     comparison = Comparison(runs, out, options)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out} is a file; give a folder")
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(out / ".lock", wait=False))
-        except BlockingIOError:
-            raise UserError(f"another recbole-kd compare works in {out}; give another --out") from None
-        except OSError as error:
-            raise UserError(f"cannot write in {out}: {error.strerror}; give another --out") from None
+    with alone_in(out, "compare", "--out"):
         try:
             return comparison.make()
         except OSError as error:
@@ -119,7 +110,7 @@ class Comparison:
             UserError: no row has the label of the reference, or the metric to be tested is not computed.
         """
         self._runs, self._out, self._options = runs, out, options
-        config = runs[0].config
+        self._config = config = runs[0].config.final_config_dict
         labels = list(dict.fromkeys(label for run in runs for label in run.rows.values()))
         self.reference = options.reference or runs[0].label
         if self.reference not in labels:
@@ -152,10 +143,9 @@ class Comparison:
         records.write()
         tests = paired_tests(rows, self.reference, self.metric)
         table = Table(self._title(), rows, tests, self._notes(rows, tests, failed), self._facts(rows, failed))
-        paths = table.write(self._out)
+        paths = [*table.write(self._out), self._out / "runs.jsonl"]
         if self._options.report:
             paths.append(self._report(table))
-        paths[3] = self._out / "runs.jsonl"
         return ComparisonResult(table, paths, failed)
 
     def _run(self, records: Records) -> None:
@@ -186,9 +176,8 @@ class Comparison:
     def _title(self) -> str:
         seeds = [run.seed for run in self._runs]
         said = f"seed {seeds[0]}" if len(set(seeds)) == 1 else f"seeds {min(seeds)} to {max(seeds)}"
-        mask = mask_of(self._runs[0].config)
         count = len(self._options.labels)
-        return f"{count} model{'s' * (count > 1)} on {self._runs[0].dataset}, {said}, test ranking masks {mask}"
+        return f"{count} model{'s' * (count > 1)} on {self._runs[0].dataset}, {said}, {title_words(self._config)}"
 
     def _notes(self, rows: Sequence[Row], tests: dict[str, Test], failed: Sequence[Record]) -> list[str]:
         notes, threads = [], torch.get_num_threads()
@@ -218,6 +207,7 @@ class Comparison:
             "seeds": sorted({run.seed for run in self._runs}),
             "reference": self.reference,
             "test_metric": self.metric,
+            "ranking": protocol_of(self._config)._asdict(),
             "runs": [run.digest for run in self._runs],
             "failed": [{key: record[key] for key in ("label", "seed", "reason")} for record in failed],
         }

@@ -63,7 +63,7 @@ class Table:
                 line |= {name: values.mean(), f"{name}_sd": values.std()}
             line |= {key: self.tests.get(row.label, {}).get(key) for key in _TESTS}
             line["gap_closed"] = self._gap_closed(row)
-            lines.append(line | row.costs())
+            lines.append(line | row.costs() | {"ranking": self._mode})
         frame = pd.DataFrame(lines)
         whole = [name for name in _WHOLE if name in frame]
         return (
@@ -102,7 +102,15 @@ class Table:
         """Headings, and what stands below them: the label, the model, metrics, p values and costs."""
         metrics = shown_metrics(next(iter(self.rows[0].stages.values()))["test"])
         closed = {row.label: share for row in self.rows if (share := self._gap_closed(row)) is not None}
-        header = ["", "model", *metrics, *["gap closed"] * bool(closed), "p (t)", "p (Wilcoxon)"]
+        mode = self._mode
+        header = [
+            "",
+            "model",
+            *(f"{name} ({mode})" * (mode != "full") or name for name in metrics),
+            *["gap closed"] * bool(closed),
+            "p (t)",
+            "p (Wilcoxon)",
+        ]
         header += [heading for heading, _ in _COSTS.values()]
         best = {
             name: max((row.metric(name).mean() for row in self.rows if len(row.metric(name))), default=None)
@@ -127,6 +135,11 @@ class Table:
     def _gap_closed(self, row: Row) -> float | None:
         metric = self.facts.get("test_metric")
         return gap_closed(self.rows, row, metric) if metric else None
+
+    @property
+    def _mode(self) -> str:
+        """How test is ranked, in RecBole's word: full, uni100 or the like."""
+        return str(self.facts.get("ranking", {}).get("mode", "full"))
 
     def page(self) -> Text:
         """What the report says besides its pictures."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.report.curves import write_curves
-from recbole_kd.experiments.report.table import stage_table
+from recbole_kd.experiments.report.table import limit_notes, stage_table
 from recbole_kd.foundation.files import replacing
 from recbole_kd.training.record import Result
 
 
 def title_of(result: Result) -> str:
-    """Above the table: what was run, on what, and what its test ranking leaves out."""
-    return f"{result.model} on {result.dataset}, seed {result.seed}, test ranking masks {mask_of(result.config)}"
+    """Above the table: what was run, on what, and how its test part is ranked."""
+    return f"{result.model} on {result.dataset}, seed {result.seed}, {title_words(result.config)}"
+
+
+def table_of(result: Result, style: str = "simple") -> str:
+    """Title and table, and a line for each training that was cut short, in a format of ``tabulate``."""
+    between = "\n\n" if style == "github" else "\n"
+    table = stage_table(result.stages, style, protocol_of(result.config).heading)
+    notes = "".join(f"\n{note}" for note in limit_notes(result.stages))
+    return f"{title_of(result)}{between}{table}" + f"\n{notes}" * bool(notes)
 
 
 def write_report(result: Result) -> list[Path]:
@@ -22,11 +29,6 @@ def write_report(result: Result) -> list[Path]:
     folder = Path(result.config["report_dir"])
     paths = [folder / "table.md", folder / "curves.png"]
     with replacing(paths[0], "w") as stream:
-        stream.write(f"{title_of(result)}\n\n{stage_table(result.stages, 'github')}\n")
+        stream.write(f"{table_of(result, 'github')}\n")
     write_curves(result.stages, paths[1], title_of(result))
     return paths
-
-
-def mask_of(config: Mapping[str, Any]) -> str:
-    """What a user's test ranking leaves out."""
-    return "train + valid items" if config["eval_mask"] == "recbole" else "train items"

@@ -19,27 +19,33 @@ _TITLES = {
 _SHOWN = ("recall@20", "ndcg@20", "recall@10", "ndcg@10", "recall@50", "ndcg@50")
 
 
-def stage_table(stages: Sequence[StageRecord], style: str = "simple") -> str:
+def stage_table(stages: Sequence[StageRecord], style: str = "simple", ranking: str = "") -> str:
     """Format one column a stage: test metrics, parameters, size and time.
 
     Args:
         stages: in the order to show.
         style: a ``tabulate`` format, ``"github"`` for Markdown.
+        ranking: what stands behind a metric's name, as :attr:`~recbole_kd.evaluation.protocol.Protocol.heading`.
     """
     metrics = shown_metrics(stages[-1].test)
     rows: list[list[str]] = [["model", *(stage.model for stage in stages)]]
-    rows += [[f"test {name}", *(_number(stage.test.get(name), 4) for stage in stages)] for name in metrics]
+    rows += [[f"test {name}{ranking}", *(_number(stage.test.get(name), 4) for stage in stages)] for name in metrics]
     rows += [
         ["trainable parameters", *(f"{stage.parameters:,}" for stage in stages)],
         ["values read at inference", *(f"{stage.inference_parameters:,}" for stage in stages)],
         ["checkpoint, MB", *(f"{stage.bytes / 1e6:.2f}" for stage in stages)],
         ["checkpoint to top-50 lists, ms", *(_number(stage.ranking_seconds, 1, 1e3) for stage in stages)],
         ["seconds an epoch", *(_number(stage.seconds_per_epoch, 2) for stage in stages)],
-        ["epochs", *(str(stage.epochs) for stage in stages)],
+        ["epochs", *(f"{stage.epochs}{', its limit' * bool(stage.at_epoch_limit)}" for stage in stages)],
     ]
     header = ["", *(_TITLES.get(stage.name, stage.name) for stage in stages)]
     found: str = tabulate(rows, headers=header, tablefmt=style, disable_numparse=True, stralign="right")
     return found
+
+
+def limit_notes(stages: Sequence[StageRecord]) -> list[str]:
+    """A line below the table for each stage that early stopping had not ended."""
+    return [note for stage in stages if (note := stage.limit_note())]
 
 
 def shown_metrics(test: Mapping[str, float]) -> list[str]:

@@ -14,12 +14,15 @@ from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
 from recbole_kd.data.loaders import check_evaluation, check_list_lengths, make_loaders
+from recbole_kd.evaluation.protocol import protocol_of
+from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.run import run
 from recbole_kd.experiments.tune.keys import default_of, held_values, reaches_teacher
 from recbole_kd.experiments.tune.output import best_table, command_line, write_best, write_trials
 from recbole_kd.experiments.tune.ranges import read_ranges
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.registry import make_config
 from recbole_kd.training.callbacks import Callback
@@ -75,11 +78,11 @@ def tune(
     """
     if find_spec("optuna") is None:
         raise UserError("tune needs Optuna; install it with: pip install 'recbole-kd[tune]'")
-    from recbole_kd.experiments.tune.study import Study, locked
+    from recbole_kd.experiments.tune.study import Study
 
     search = Search(words, config_files)
     config = search.config
-    with locked(search.folder):
+    with alone_in(search.folder, "tune", "--study_dir"):
         study = Study(search.folder, search.ranges, search.metric, config["valid_metric_bigger"], config["seed"])
         begin(config)
         study.check(search.identity())
@@ -97,9 +100,10 @@ class Search:
             UserError: something in the arguments or the config that the user can mend.
         """
         self._words, self._config_files = words, config_files
-        self._values = {key: literal(value) for key, value in parse_arguments(words).items()}
-        own = [key for key in TuneSettings.model_fields if key in self._values]
-        self._settings = TuneSettings.read({key: self._values.pop(key) for key in own})
+        given_words = parse_arguments(words)
+        self._settings = read_options(TuneSettings, given_words)
+        own = TuneSettings.model_fields
+        self._values = {key: literal(value) for key, value in given_words.items() if key not in own}
         self.config = config = make_config(config_file_list=config_files, config_dict=self._values)
         self._plan = plan = make_plan(config)
         given = config["search"] or {}
@@ -158,9 +162,9 @@ class Search:
             raise UserError(f"all {len(study.finished)} trials failed, the first because: {study.finished[0].reason}")
         dropped = {*self.ranges, *TuneSettings.model_fields, "search"}
         words = [word for word in self._words if word.removeprefix("--").partition("=")[0] not in dropped]
-        trials = self.folder / "trials.csv"
+        trials, mode = self.folder / "trials.csv", protocol_of(self.config.final_config_dict, "valid").heading
         text = (
-            f"{self._title}, {len(study.finished)} trials, the best by validation {metric}\n"
+            f"{self._title}, {len(study.finished)} trials, the best by validation {metric}{mode}\n"
             f"{best_table(ranked[:_SHOWN], metric)}\n\nall trials: {trials}\n"
             f"{command_line(words, [*self._config_files, str(self.best_file)])}"
         )
@@ -172,7 +176,7 @@ class Search:
         """The validation score of one run; its test metrics are left unread."""
         watcher = _Watcher(self._plan.result.name, watch)
         ours = {"checkpoint_dir": str(self._scratch), "baseline": False, "show_progress": False}
-        ours |= {"result_file": None, "report_dir": None}
+        ours |= {"result_file": None, "report_dir": None, "log_dir": None}
         values = {**self._values, **ours, **tried}
         result = run(config_file_list=self._config_files, config_dict=values, callbacks=[watcher])
         return result.stages[-1].valid.get(self.metric, float("nan"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from recbole_kd.experiments.tune.ranges import Range
-from recbole_kd.foundation import files
 from recbole_kd.foundation.errors import UserError
 
 # A small learning rate starts slowly and may end best: in 10 of the 31 searches of docs/benchmarks/multimodal.md the
@@ -51,7 +50,7 @@ class Study:
         """Open the study in ``folder``, or make it.
 
         Args:
-            folder: exists, and is :func:`locked`.
+            folder: exists, and no other process works in it.
             ranges: what to search, by key.
             metric: the name of the score in a history's ``valid``.
             bigger: whether larger scores are better.
@@ -168,18 +167,3 @@ def _read(trial: FrozenTrial) -> tuple[str, float | None, dict[str, Any], str] |
     if trial.state == TrialState.PRUNED:
         return "pruned", trial.value, values, ""
     return ("failed", None, values, reason) if trial.state == TrialState.FAIL and reason else None
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Within the block, or until this process is killed, no other one can search in ``folder``.
-
-    Raises:
-        UserError: another one does.
-    """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(files.locked(folder / ".lock", wait=False))
-        except BlockingIOError:
-            raise UserError(f"another recbole-kd tune works in {folder}; give another --study_dir") from None
-        yield

@@ -49,7 +49,7 @@ class TestTable:
         for label in rows:
             assert label in printed
             assert label in (OUT / "table.md").read_text()
-        assert "2 models on board, seeds 2020 to 2021, test ranking masks train + valid items" in printed
+        assert "2 models on board, seeds 2020 to 2021, test: full ranking, train + valid items masked" in printed
         assert "ndcg@3 of each of 40 users, averaged over seeds, against BPR; paired" in printed
 
     def test_what_is_on_disk(self, quick):

@@ -47,7 +47,10 @@ def test_in_a_browser(quick, browser, capsys):
     def script(code, *values):
         return browser.execute_script(f"return {code}", *values)
 
-    assert script("document.title") == "3 models on board, seeds 2020 to 2021, test ranking masks train + valid items"
+    assert (
+        script("document.title")
+        == "3 models on board, seeds 2020 to 2021, test: full ranking, train + valid items masked"
+    )
     pictures = script(
         "[...document.images].map(i => [i.closest('section').id, i.complete, i.naturalWidth, i.naturalHeight,"
         " i.getBoundingClientRect().width, i.getBoundingClientRect().height, getComputedStyle(i).visibility])"

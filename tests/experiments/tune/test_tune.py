@@ -16,8 +16,8 @@ from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.experiments.tune import search as pipeline
 from recbole_kd.experiments.tune.keys import default_of, reaches_teacher
 from recbole_kd.experiments.tune.ranges import read_range, read_ranges
-from recbole_kd.experiments.tune.study import locked
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import locked
 from recbole_kd.registry import find_model, make_config
 from recbole_kd.training import fitting
 from recbole_kd.training.plan import make_plan
@@ -372,7 +372,7 @@ class TestRefusals:
         assert "study.db is damaged or not a study" in only_line(capsys.readouterr().err)
 
     def test_two_at_once(self, checkerboard, capsys):
-        with locked(FOLDER):
+        with locked(FOLDER / ".lock"):
             assert search(*BPR) == 2
         assert "another recbole-kd tune works in tune/board-BPR" in only_line(capsys.readouterr().err)
 

@@ -1,0 +1,97 @@
+"""Users that a model does not know: whether they are in the data set's files, and what has dropped them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from recbole_kd.bridge.config import KDConfig
+
+_FILTERS = (
+    "user_inter_num_interval",
+    "item_inter_num_interval",
+    "val_interval",
+    "rm_dup_inter",
+    "filter_inter_by_user_or_item",
+)
+_ENDS = re.compile(r"([\[(])([^,;]+),([^,;]+)([\])])").findall
+
+
+class Unknown(NamedTuple):
+    """A user token that has no id.
+
+    Attributes:
+        token: as it was asked for.
+        interactions: rows of the user in the files of interactions; 0 where there are none.
+        reason: what has become of the user; empty of one who is in no file.
+    """
+
+    token: str
+    interactions: int = 0
+    reason: str = ""
+
+
+def unknown_users(config: KDConfig, tokens: Sequence[str]) -> list[Unknown]:
+    """Look for users in the files that a data set was read from; they are read once, a row at a time.
+
+    Args:
+        config: of the data set, as it was read.
+        tokens: of users that have no id.
+    """
+    wanted, folder, name = frozenset(tokens), Path(str(config["data_path"])), str(config["dataset"])
+    parts = config["benchmark_filename"]
+    files = [folder / f"{name}{f'.{part}' if part else ''}.inter" for part in parts or [None]]
+    rows = Counter(token for file in files for token in _column(file, config, wanted))
+    listed = set(_column(folder / f"{name}.user", config, wanted)) if len(rows) < len(wanted) else set()
+    return [Unknown(token, rows[token], _reason(token, rows[token], token in listed, config)) for token in tokens]
+
+
+def _reason(token: str, count: int, listed: bool, config: KDConfig) -> str:
+    if count:
+        filters = _dropping(config, count)
+        many = f"{count:,} interaction{'s' * (count > 1)}"
+        by = f"{' and '.join(filters)} drop{'s' * (len(filters) == 1)} them" if filters else "none of them is kept"
+        return f"is in the data set with {many}, but {by}"
+    return f"is in {config['dataset']}.user, but has no interactions" if listed else ""
+
+
+def _dropping(config: KDConfig, count: int) -> list[str]:
+    """The filters that are set, as a user writes them; the one of users alone where it drops this one for certain."""
+    said = {key: f"{key}={config[key]}" for key in _FILTERS if config[key]}
+    if not config["load_col"] or not {"user", "item"} & set(config["load_col"]):
+        said.pop("filter_inter_by_user_or_item", None)  # there is nothing to filter by
+    interval = config["user_inter_num_interval"]
+    if isinstance(interval, str) and not _holds(interval, count):
+        return [said["user_inter_num_interval"]]
+    return list(said.values())
+
+
+def _holds(intervals: str, count: int) -> bool:
+    """Whether ``[5,10];(20,inf)`` holds a count; true of what cannot be read."""
+    try:
+        found = [(left == "[", float(low), float(high), right == "]") for left, low, high, right in _ENDS(intervals)]
+    except ValueError:
+        return True
+    return not found or any(
+        (low < count or (closed and low == count)) and (count < high or (shut and count == high))
+        for closed, low, high, shut in found
+    )
+
+
+def _column(file: Path, config: KDConfig, wanted: Collection[str]) -> Iterator[str]:
+    """The user of each row, of those that are wanted; nothing where the file cannot be read."""
+    between, sequence = str(config["field_separator"]), str(config["encoding"] or "utf-8")
+    sequence = "utf-8-sig" if sequence.lower().replace("-", "") == "utf8" else sequence
+    with suppress(OSError, LookupError), file.open(encoding=sequence, errors="replace") as stream:
+        names = [field.partition(":")[0] for field in stream.readline().rstrip("\r\n").split(between)]
+        if config["USER_ID_FIELD"] not in names:
+            return
+        place = names.index(config["USER_ID_FIELD"])
+        for line in stream:
+            fields = line.rstrip("\r\n").split(between, place + 1)
+            if len(fields) > place and fields[place] in wanted:
+                yield fields[place]
