@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.models import kind_of_other_model, recbole_models
 from recbole_kd.bridge.recbole import AbstractRecommender, GeneralRecommender
 from recbole_kd.distillers.base import Distiller
@@ -64,8 +65,13 @@ def find_model(name: str) -> type:
             f"{name} is a {kind} model of RecBole, of another kind than those that are trained here: only general "
             "recommenders, which learn from users and items alone, such as BPR or LightGCN"
         )
-    hint = did_you_mean(name, own_names() | models.keys())
-    raise UserError(f"there is no model called {name!r}{hint or '; see recbole-kd train --help'}")
+    hint = (
+        did_you_mean(name, own_names() | models.keys())
+        or f"; see recbole-kd train --help; one of your own is MODULE:{name}"
+    )
+    if set(name) & set(".:/"):
+        hint = "; a class of your own is written as package.module:Class"
+    raise UserError(f"there is no model called {name!r}{hint}")
 
 
 def find_or_import_model(name: str) -> type:
@@ -82,7 +88,11 @@ def find_or_import_model(name: str) -> type:
     if not issubclass(found, GeneralRecommender) or issubclass(found, DistillationMethod):
         raise UserError(f"{name}: the class is no subclass of RecBole's GeneralRecommender")
     own = found.__name__
-    if own in own_names() | recbole_models().keys() or _IMPORTED.get(own, found) is not found:
+    if (
+        kind_of_other_model(own)
+        or own in own_names() | recbole_models().keys()
+        or _IMPORTED.get(own, found) is not found
+    ):
         raise UserError(f"{name}: another model is called {own} too; give the class another name")
     if "model_source" not in vars(found):
         found.model_source = source_digest(found)  # type: ignore[attr-defined]
@@ -90,8 +100,25 @@ def find_or_import_model(name: str) -> type:
     return found
 
 
+def keys_of_model(name: str) -> frozenset[str]:
+    """The hyperparameters that a model declares; none of an unknown one. The name may come from anywhere."""
+    try:
+        return frozenset(declared_settings(find_model(name)).model_fields)
+    except UserError:
+        return frozenset()
+
+
+def is_known(name: str) -> bool:
+    """Whether a name, in whatever letters, means a model."""
+    return _exact(name) in _known_names()
+
+
+def _known_names() -> set[str]:
+    return own_names() | recbole_models().keys() | _IMPORTED.keys()
+
+
 def _exact(name: str) -> str:
-    known = own_names() | recbole_models().keys() | _IMPORTED.keys()
+    known = _known_names()
     meant = [other for other in known if other.lower() == name.lower()]
     return meant[0] if name not in known and len(meant) == 1 else name
 

@@ -208,7 +208,7 @@ class KDConfig(Config):
             if key.startswith(prefix) and changes_stage(key.removeprefix(prefix))
         }
         if isinstance(given.get("teacher"), str) and len(self.teacher_names()) == 1:
-            (found["model"],) = self.teacher_names()
+            found["model"] = self._find_model(self.teacher_names()[0]).__name__
         return found
 
     def fingerprint(self, *parts: str) -> str:

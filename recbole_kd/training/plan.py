@@ -132,7 +132,7 @@ def pair_name(config: KDConfig) -> str:
     ):
         return str(config.model)
     names = [name for key in ("teacher", "assistant", "student") for name in model_names(config[key])]
-    return "-".join([config.model, *names])
+    return "-".join([config.model, *(name.rpartition(":")[2] for name in names)])  # module:Class is no file's name
 
 
 def study_folder(config: KDConfig, folder: Path = Path("tune")) -> Path:
