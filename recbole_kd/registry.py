@@ -65,12 +65,10 @@ def find_model(name: str) -> type:
             f"{name} is a {kind} model of RecBole, of another kind than those that are trained here: only general "
             "recommenders, which learn from users and items alone, such as BPR or LightGCN"
         )
-    hint = (
-        did_you_mean(name, own_names() | models.keys())
-        or f"; see recbole-kd train --help; one of your own is MODULE:{name}"
-    )
+    hint = did_you_mean(name, own_names() | models.keys())
     if set(name) & set(".:/"):
         hint = "; a class of your own is written as package.module:Class"
+    hint = hint or f"; see recbole-kd train --help, and give a class of your own as --model=package.module:{name}"
     raise UserError(f"there is no model called {name!r}{hint}")
 
 

@@ -98,7 +98,7 @@ def test_a_checkpoint_never_has_anything_imported(own, capsys):
     assert main(["recommend", f"--checkpoint={checkpoint}", "--users=u1"]) == 2
     assert "no model called 'Dot'" in capsys.readouterr().err
     Path("evil.py").write_text("open('pwned', 'w')")
-    with pytest.raises(UserError, match="package.module:Class"):
+    with pytest.raises(UserError, match=r"package.module:Class"):
         find_model("evil:Model")
     assert not Path("pwned").exists()
 
@@ -120,7 +120,7 @@ def test_its_settings_are_keys(own):
     for model in ("own_models:Dot", "own_models:Typed"):
         with pytest.raises(UserError, match="hidden='many' is not valid: input should be a valid integer"):
             make_config(model, own, arguments=["--hidden=many"])
-        with pytest.raises(UserError, match="'hiden' is not a key .*did you mean hidden"):
+        with pytest.raises(UserError, match=r"'hiden' is not a key .*did you mean hidden"):
             make_config(model, own, arguments=["--hiden=3"])
     with pytest.raises(UserError, match="'hidden' is not a key"):
         make_config("BPR", own, arguments=["--hidden=3"])
