@@ -28,13 +28,15 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def train_script() -> int:
     """Entry point of ``run_recbole_kd.py``."""
-    return guarded(lambda words: _command("train")(words, "python run_recbole_kd.py"), sys.argv[1:])
+    return guarded(lambda words: _run(words, script="python run_recbole_kd.py"), sys.argv[1:])
 
 
-def _run(words: Sequence[str]) -> int:
-    if list(words) == ["--version"]:
+def _run(words: Sequence[str], script: str = "") -> int:
+    if "--version" in words:
         print(f"recbole-kd {VERSION}")
         return 0
+    if script:
+        return _command("train")(words, script)
     if not words or words[0] in ("-h", "--help"):
         print("usage: recbole-kd COMMAND ...\n")
         for name, what in COMMANDS.items():
