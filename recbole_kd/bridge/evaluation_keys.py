@@ -71,7 +71,7 @@ class EvalArgs(Part):
 
     example: ClassVar[str] = "{split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: user, mode: full}"
 
-    split: Annotated[Any, BeforeValidator(_split)] = None
+    split: Annotated[Any, BeforeValidator(_split)] = Field(default_factory=lambda: {"RS": [0.8, 0.1, 0.1]})
     order: Literal["RO", "TO"] = "RO"
     group_by: Annotated[Any, BeforeValidator(_group_by)] = "user"
     mode: Annotated[Any, BeforeValidator(_mode)] = "full"

@@ -50,7 +50,7 @@ def run_keys() -> frozenset[str]:
     from recbole.utils import argument_list
 
     keys = {"model", "dataset", "config_files", "local_rank", "nproc", "world_size", "offset", "ip", "port"}
-    keys.add("encoding")  # which RecBole reads and none of its lists has
+    keys |= {"encoding", "tail_ratio"}  # which RecBole reads and none of its lists has
     for name, value in vars(argument_list).items():
         if name.endswith("_arguments"):
             keys.update(value)

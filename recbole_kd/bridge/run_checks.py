@@ -95,6 +95,11 @@ def _check_modes(settings: RunSettings, kinds: set[EvaluatorType]) -> None:
             f"eval_args: mode labeled needs labels; give threshold, as {{{settings.RATING_FIELD or 'rating'}: 4}} with "
             f"that column in load_col, or name a column of labels as LABEL_FIELD and in load_col"
         )
+    if EvaluatorType.RANKING in kinds and "labeled" in modes.values():
+        raise UserError(
+            f"eval_args: mode labeled rates single items, and {settings.metrics} are metrics of lists; write mode: "
+            "full, or metrics: [AUC, LogLoss]"
+        )
     if len(set(modes.values())) > 1 and "labeled" in modes.values():
         raise UserError("eval_args: mode labeled counts for validation and test alike; write mode: labeled")
 

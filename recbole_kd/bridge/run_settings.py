@@ -80,6 +80,7 @@ _Ignored = Annotated[Any, Effect.NOTHING]
 _AnyPath = Annotated[str | Path, AfterValidator(_path)]
 _Path = Annotated[_AnyPath | None, Effect.NOTHING]
 _Source = Annotated[_AnyPath | None, Effect.SOURCE]
+_Decimals = Annotated[int, Field(ge=0, le=15)]  # more than a float has
 _Flag = Annotated[bool, Effect.NOTHING]
 _Launched = Annotated[Any, BeforeValidator(_not_here), Effect.NOTHING]
 
@@ -109,7 +110,7 @@ class RunSettings(FeatureSettings, DataSettings):
     learner: Literal["adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"]
     train_neg_sample_args: NegativeSampling | None = None
     clip_grad_norm: GradientClipping | None = None
-    loss_decimal_place: CountOrZero = 4
+    loss_decimal_place: _Decimals = 4
     require_pow: bool = False
     enable_amp: bool = False
     enable_scaler: bool = False
@@ -119,11 +120,12 @@ class RunSettings(FeatureSettings, DataSettings):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     eval_args: EvalArgs
     repeatable: bool = False
-    metric_decimal_place: CountOrZero = 4
+    metric_decimal_place: _Decimals = 4
     topk: Count | Annotated[list[Count], Field(min_length=1)]
     metrics: str | Annotated[list[str], Field(min_length=1)]
     valid_metric: str
     valid_metric_bigger: Annotated[Any, Effect.YARDSTICK] = None
+    tail_ratio: Annotated[Positive | None, Effect.YARDSTICK] = None  # of TailPercentage
     eval_mask: Annotated[Literal["recbole", "train"], Effect.YARDSTICK]
 
     teacher: Annotated[str | list[str] | None, Effect.MODELS]
@@ -153,10 +155,10 @@ class RunSettings(FeatureSettings, DataSettings):
     checkpoint_dir: _Path = None
     config_file: _Ignored = None
     config_files: _Ignored = None
-    save_dataset: _Flag = False
-    dataset_save_path: _Path = None
-    save_dataloaders: _Flag = False
-    dataloaders_save_path: _Path = None
+    save_dataset: _Ignored = None
+    dataset_save_path: _Ignored = None
+    save_dataloaders: _Ignored = None
+    dataloaders_save_path: _Ignored = None
     gpu_id: Annotated[Any, BeforeValidator(_devices), Effect.NOTHING] = "0"
     use_gpu: _Flag = True
     device: _Ignored = None

@@ -251,7 +251,9 @@ def _kept_stage(job: _Job, model: Any) -> TrainedStage:
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint["other_parameter"])
     getLogger().info(f"{job.name}: {job.config.model} taken from {job.path} (--resume=false trains it again)")
-    return TrainedStage(model.eval(), StageRecord(**checkpoint["record"]).of_file(job.path), job.fingerprint)
+    return TrainedStage(
+        model.eval(), StageRecord.read(checkpoint.get("record"), job.path).of_file(job.path), job.fingerprint
+    )
 
 
 @contextmanager

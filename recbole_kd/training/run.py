@@ -12,7 +12,7 @@ from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import own_trainer
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.loaders import check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.distillers.base import Distiller, TrajectorySettings
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.errors import UserError
@@ -21,6 +21,7 @@ from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.training.callbacks import Callback, CallbackList
 from recbole_kd.training.fitting import Prepare, train_stage
 from recbole_kd.training.hearing import check_outputs, heard
+from recbole_kd.training.made import made_of
 from recbole_kd.training.plan import Plan, PlannedStage, make_plan, settings_of
 from recbole_kd.training.ranks import ranks
 from recbole_kd.training.record import Result, StageRecord
@@ -39,7 +40,7 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
     with heard(config, plan.epochs(), callbacks) as callback:
         data = open_data(config)
         for stage_config in plan.configs.values():
-            check_list_lengths(stage_config, data)
+            check_evaluation(stage_config, data)
         result = Result(
             model=config.model,
             dataset=config.dataset,
@@ -47,6 +48,7 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
             config=plain_values(config.final_config_dict),
             stages=train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback),
             data=data,
+            made=made_of(config, data),
         )
         if config["result_file"]:
             result.write(config["result_file"])
@@ -67,7 +69,7 @@ def keep_scores(given: KDConfig, callbacks: Sequence[Callback] = ()) -> TeacherC
     check_outputs(config)
     with ranks(), heard(config, {"teacher": config["epochs"]}, callbacks) as callback:
         data = open_data(config)
-        check_list_lengths(config, data)
+        check_evaluation(config, data)
         asked_for = {"model": config.model, **given.asked_for("teacher")}
         taught = teach("teacher", config, make_loaders(config, data), asked_for=asked_for, callback=callback)
     assert isinstance(taught.scores, TeacherCache)

@@ -138,7 +138,7 @@ def _from_cache(
     getLogger().info(f"{stage}: scores of {cache.identity['teacher']} taken from {folder}")
     cache.to(config["device"])
     teacher = Teacher(stage, cache, given_popularity=_popularity(loaders, needs))
-    return Taught(StageRecord(**{**cache.record, "name": stage}), teacher, cache, cache.digest)
+    return Taught(StageRecord.read({**cache.record, "name": stage}, folder), teacher, cache, cache.digest)
 
 
 def _cache(config: KDConfig, loaders: Loaders, trained: TrainedStage, folder: Path) -> TeacherCache:

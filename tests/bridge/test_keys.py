@@ -198,7 +198,8 @@ def test_an_order_by_time_with_its_column():
 
 def test_labels_make_labeled_evaluations_and_training_without_negatives():
     labels = {"threshold": {"rating": 4}}
-    read(split("{RS: [8, 1, 1]}", mode="labeled"), **labels)
+    with pytest.raises(UserError, match="mode labeled rates single items"):
+        read(split("{RS: [8, 1, 1]}", mode="labeled"), **labels)
     read(split("{RS: [8, 1, 1]}", mode="labeled"), "metrics=[AUC]", "valid_metric=AUC", **labels)
     read("train_neg_sample_args=null", model=NeuMF, **labels)
     read("train_neg_sample_args=null", model=MultiVAE)  # its batches are users

@@ -31,7 +31,8 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
         task: ``words`` and ``config_files`` of the run, ``users`` and ``histories`` its files, ``rows`` their labels.
 
     Returns:
-        ``status`` and ``reason``, and of a run that ended well ``rows`` and whether it ``has_users``, a file of theirs.
+        ``status`` and ``reason``, and of a run that ended well ``rows``, how it was ``made`` and whether it
+        ``has_users``, a file of theirs.
     """
     try:
         result = run(config_file_list=task["config_files"], arguments=task["words"])
@@ -50,7 +51,7 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
         | {"checkpoint": stage.checkpoint, "latency": None}
         for stage in result.stages
     ]
-    return {"status": "done", "reason": None, "rows": rows, "has_users": kept}
+    return {"status": "done", "reason": None, "rows": rows, "has_users": kept, "made": result.made}
 
 
 def main() -> int:

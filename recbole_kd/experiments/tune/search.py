@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
-from recbole_kd.data.loaders import check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.run import run
@@ -131,7 +131,7 @@ class Search:
         config = self.config
         data = open_data(config)
         for stage_config in self._plan.configs.values():
-            check_list_lengths(stage_config, data)
+            check_evaluation(stage_config, data)
         last = self._plan.result
         parts = {
             "ranges": {key: span.public() for key, span in self.ranges.items()},
