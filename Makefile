@@ -9,7 +9,7 @@ INPUTS := setup.py pyproject.toml constraints.txt scripts/environment.sh scripts
 # uv leaves compiling to the first import, which is therefore made here, and stores what it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test slow cases lint install smoke browser docs clean
+.PHONY: demo test slow cases fuzz lint install smoke browser docs clean
 
 $(READY): $(INPUTS)
 	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
@@ -43,6 +43,11 @@ slow: $(READY)
 CASES := ../shared/cases/run.py
 cases: $(READY)
 	@if [ -f $(CASES) ]; then $(RUN) $(CASES) --python $(RUN); else echo "no case is run: there is no $(CASES)"; fi
+
+# Spoilt files and words through all doors, some thousand of them, with counts: make fuzz N=10000 SEED=1
+INPUTS_OF_FUZZ := $(or $(N),10000)
+fuzz: $(READY)
+	OMP_NUM_THREADS=1 $(RUN) -m tests.fuzz --inputs $(INPUTS_OF_FUZZ) --seed $(or $(SEED),0)
 
 # What a user does, in a folder of its own and without what the tests need: make smoke PYTHON=python3.12
 smoke:

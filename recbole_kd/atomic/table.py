@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_kd.atomic.header import Column, read_header
+from recbole_kd.atomic.numbered import looks_whole, with_tokens
 from recbole_kd.atomic.text import Lines, read_text, split_lines
 from recbole_kd.foundation.errors import UserError
 
@@ -80,40 +82,47 @@ class AtomicFile:
         columns = [column for column in self.columns if wanted is None or column.name in wanted]
         table = self._table(lines, columns)
         for column in columns:
-            values: Any = self._values(lines, column, table[column.name])
-            table[column.name] = values
+            read = table[column.name]
+            values: Any = self._values(lines, column, read)
+            if values is not read:
+                table[column.name] = values
         return table
 
     def _table(self, lines: Lines, columns: Sequence[Column]) -> pd.DataFrame:
-        numbers = {column.name for column in columns if self._is_number(column)}
+        kinds: dict[str, type] = {column.name: np.float64 if self._is_number(column) else str for column in columns}
+        whole: dict[str, type] = {column.name: np.int64 for column in columns if column.kind == "token"}
+        if whole and looks_whole(lines):
+            with suppress(ValueError, OverflowError), np.errstate(invalid="ignore"):  # a later row has other ids
+                return with_tokens(self._parse(lines, kinds | whole), whole)
         try:
-            return self._parse(lines, columns, numbers)
+            return self._parse(lines, kinds)
         except ValueError:
-            if not numbers:
+            if np.float64 not in kinds.values():
                 raise
-        text = self._parse(lines, columns, set())
+        text = self._parse(lines, dict.fromkeys(kinds, str))
         for column in columns:
-            if column.name in numbers:
+            if self._is_number(column):
                 text[column.name] = self._numbers(lines, column, text[column.name])
         return text
 
-    def _parse(self, lines: Lines, columns: Sequence[Column], numbers: Collection[str]) -> pd.DataFrame:
+    def _parse(self, lines: Lines, kinds: Mapping[str, Any]) -> pd.DataFrame:
         """Let pandas read; only fields of numbers may be missing to it, since NA and null are good names of items."""
-        return pd.read_csv(
+        table: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]
             io.BytesIO(lines.raw),
             delimiter=lines.separator,
             header=None,
             skiprows=1,
             names=self.names,
-            usecols=[column.name for column in columns],
-            dtype={column.name: np.float64 if column.name in numbers else str for column in columns},
-            na_values=dict.fromkeys(numbers, _MISSING),
+            usecols=list(kinds),
+            dtype=dict(kinds),
+            na_values={name: _MISSING for name, kind in kinds.items() if kind is np.float64},
             keep_default_na=False,
             float_precision="round_trip",
             quoting=csv.QUOTE_MINIMAL if b'"' in lines.raw else csv.QUOTE_NONE,
             index_col=False,
             engine="c",
         )
+        return table
 
     def _is_number(self, column: Column) -> bool:
         is_date = column.name == self._layout.time and self._layout.time_format is not None
@@ -135,7 +144,7 @@ class AtomicFile:
         return values
 
     def _tokens(self, lines: Lines, column: Column, values: pd.Series) -> pd.Series:
-        if not lines.has_gaps:
+        if not lines.gaps:
             return values
         empty = (values == "").to_numpy()
         if not empty.any():

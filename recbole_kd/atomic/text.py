@@ -32,19 +32,14 @@ class Lines:
         raw: its content in UTF-8, without a byte order mark.
         separator: one character.
         blank: numbers of its empty lines, ascending, int64; they are no rows.
+        gaps: whether a field may be empty.
     """
 
     path: Path
     raw: bytes
     separator: str
     blank: np.ndarray
-
-    @property
-    def has_gaps(self) -> bool:
-        """Whether some field is empty."""
-        between = self.separator.encode()
-        gaps = (between * 2, b"\n" + between, between + b"\n", between + b"\r", b'""')
-        return any(gap in self.raw for gap in gaps) or self.raw.endswith(between)
+    gaps: bool
 
     def line_of(self, row: int) -> int:
         """The number of the line, from 1, that holds a row; row 0 is the one after the header."""
@@ -99,32 +94,42 @@ def split_lines(path: Path, raw: bytes, separator: str, columns: int) -> Lines:
     Raises:
         UserError: naming the first line that has more or fewer, or an open quotation mark.
     """
-    blank: list[np.ndarray] = []
-    line = 1
+    blank = [np.zeros(0, dtype=np.int64)]
+    line, gaps = 1, b'""' in raw or len(separator.encode()) > 1
     for block in _blocks(raw):
         codes = np.frombuffer(block, dtype=np.uint8)
         ends = np.flatnonzero(codes == _NEWLINE)
         if not block.endswith(b"\n"):
             ends = np.append(ends, len(codes))
-        if len(separator.encode()) == 1:
-            found = np.searchsorted(np.flatnonzero(codes == ord(separator)), ends)
-            fields = np.diff(found, prepend=0) + 1
-        else:
-            fields = np.array([text.count(separator.encode()) + 1 for text in block.split(b"\n")[: len(ends)]])
         starts = np.append(0, ends[:-1] + 1)
+        separators = _separators(block, codes, separator)
+        fields = np.add.reduceat(separators, starts, dtype=np.int32) + 1
         sizes = ends - starts
         returns = np.zeros(len(ends), dtype=bool)
-        returns[sizes > 0] = codes[ends[sizes > 0] - 1] == _RETURN
+        if _RETURN in block:
+            returns[sizes > 0] = codes[ends[sizes > 0] - 1] == _RETURN
         empty = sizes - returns == 0
-        quoted = np.unique(np.searchsorted(ends, np.flatnonzero(codes == _QUOTE)))
-        for row in quoted:
-            fields[row] = _fields_with_quotes(path, block[starts[row] : ends[row]], separator, line + int(row))
+        edges = separators | (codes == _NEWLINE) | (codes == _RETURN)
+        gaps = gaps or bool(edges[0] or edges[-1] > (codes[-1] == _NEWLINE) or (edges[1:] & edges[:-1]).any())
+        if _QUOTE in block:
+            for row in np.unique(np.searchsorted(ends, np.flatnonzero(codes == _QUOTE))):
+                fields[row] = _fields_with_quotes(path, block[starts[row] : ends[row]], separator, line + int(row))
         wrong = np.flatnonzero((fields != columns) & ~empty)
         if len(wrong):
             _refuse_fields(path, int(fields[wrong[0]]), columns, line + int(wrong[0]))
         blank.append(np.flatnonzero(empty) + line)
         line += len(ends)
-    return Lines(path, raw, separator, np.concatenate([*blank, np.zeros(0, dtype=np.int64)]).astype(np.int64))
+    return Lines(path, raw, separator, np.concatenate(blank), gaps)
+
+
+def _separators(block: bytes, codes: np.ndarray, separator: str) -> np.ndarray:
+    """Where a separator begins, bool, a byte each."""
+    sign = separator.encode()
+    if len(sign) == 1:
+        return np.asarray(codes == sign[0])
+    found = np.zeros(len(codes), dtype=bool)
+    found[[match.start() for match in re.finditer(re.escape(sign), block)]] = True
+    return found
 
 
 def _blocks(raw: bytes) -> Iterator[bytes]:

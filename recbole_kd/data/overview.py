@@ -70,9 +70,10 @@ def overview_of(data: MultiModalDataset) -> Overview:
     pairs = [tuple(ids.numpy() for ids in pairs_of(part)) for part in data.build()]
     users, items = (np.concatenate(ids) for ids in zip(*pairs, strict=True))
     sizes = {"users": data.user_num, "items": data.item_num}
-    distinct = len(np.unique(users * data.item_num + items))
+    keys = np.sort(users * data.item_num + items)  # np.unique hashes, which takes five times as long
+    distinct = int((np.diff(keys) > 0).sum()) + 1
     activity = {"users": np.bincount(users, minlength=data.user_num), "items": np.bincount(items)}
-    trained = {key: len(np.unique(ids)) for key, ids in zip(sizes, pairs[0], strict=True)}
+    trained = {key: _different(ids) for key, ids in zip(sizes, pairs[0], strict=True)}
     used = {key: int((counts > 0).sum()) for key, counts in activity.items()}
     known = {key: size - 1 for key, size in sizes.items()}
     faults: list[str] = []
@@ -87,7 +88,7 @@ def overview_of(data: MultiModalDataset) -> Overview:
         density=distinct / (known["users"] * known["items"]),
         repeated=len(users) - distinct,
         parts={
-            name: {"interactions": len(part[0]), "users": len(np.unique(part[0])), "items": len(np.unique(part[1]))}
+            name: {"interactions": len(part[0]), "users": _different(part[0]), "items": _different(part[1])}
             for name, part in zip(PARTS, pairs, strict=True)
         },
         unseen={key: used[key] - trained[key] for key in sizes},
@@ -135,6 +136,10 @@ def _modalities(data: MultiModalDataset, faults: list[str]) -> Iterator[tuple[st
             data.features(name)
         except UserError as error:
             faults.append(str(error))
+
+
+def _different(ids: np.ndarray) -> int:
+    return int(np.count_nonzero(np.bincount(ids)))
 
 
 def _histogram(counts: np.ndarray) -> dict[int, int]:

@@ -140,7 +140,18 @@ def test_a_line_is_numbered_over_many_blocks_and_blank_lines(write, monkeypatch)
         read(write(HEAD + broken))
 
 
+@pytest.mark.parametrize("other", ["", "007", "+7", "-7", " 7", "7 ", "1.0", "1e3", "x", "9" * 30, "NA", '"7"'])
+def test_ids_that_are_numbers_stay_as_they_are_written(write, other):
+    ids = ["12", "0", "12", "9223372036854775807"]
+    rows = [f"{name}\t3\t1.5\n" for name in ids] + [f"{other}\t4\t2\n"] * bool(other)
+    table = read(write(HEAD + "".join(rows)))
+    assert table["user_id"].tolist() == ids + [other.strip('"')] * bool(other)
+    assert table["item_id"].tolist()[:4] == ["3"] * 4
+    assert table["price"].tolist()[:4] == [1.5] * 4
+
+
 TOKENS = st.text(st.characters(codec="utf-8", exclude_characters='\t\n\r"\0', exclude_categories=["Cs"]), max_size=4)
+TOKENS |= st.from_regex(r"[+-]?[0-9]{1,3} ?", fullmatch=True)
 NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**9), 10**9), st.just(""))
 
 
