@@ -12,7 +12,7 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import own_folder, replacing

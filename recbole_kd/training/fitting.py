@@ -30,7 +30,9 @@ from recbole_kd.evaluation.memory import peak_memory, reset_peak
 from recbole_kd.evaluation.per_user import packed_hits
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.names import cut
 from recbole_kd.foundation.plain import plain_values
+from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.record import StageRecord, StageStart
@@ -96,6 +98,9 @@ def train_stage(
         prepare: gets the new student, may change its initial weights, and returns its distiller.
         callback: is told of each validation, which it may end the training in by raising, and of the end.
         trajectory_every: keep a checkpoint after every so many epochs, in :func:`trajectory_folder`.
+
+    Raises:
+        UserError: ``checkpoint_dir`` cannot be written.
     """
     parts = [*parts, *given_weights(config)]
     parts += [] if trajectory_every is None else [f"trajectory {trajectory_every}"]
@@ -104,6 +109,8 @@ def train_stage(
     callback = callback or Callback()
     job = _Job(name, config, loaders, path, fingerprint, prepare, callback, trajectory_every)
     there = config["resume"] and path.is_file()
+    if not there:
+        check_folder(config["checkpoint_dir"], "checkpoint_dir")
     ranks = not config["single_spec"]  # they train one model together
     with nullcontext() if there or ranks else locked(path.with_name(f".{path.stem}.lock")):
         trained = _train(job)
@@ -113,7 +120,7 @@ def train_stage(
 
 def stage_path(config: KDConfig, name: str, fingerprint: str) -> Path:
     """Where a finished stage is kept."""
-    return Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
+    return Path(config["checkpoint_dir"]) / f"{cut(config.dataset, 120)}-{config.model}-{name}-{fingerprint}.pth"
 
 
 def trajectory_folder(stage: Path) -> Path:

@@ -108,7 +108,7 @@ def _kept_record() -> type[Kept]:
 class Result:
     """A finished run; ``stages`` in the order trained, ``test`` the metrics of the last (the student's).
 
-    ``data`` is the data set as it was read.
+    ``data`` is the data set as it was read, ``made`` what :func:`recbole_kd.training.made.made_of` says of the run.
     """
 
     model: str
@@ -117,6 +117,7 @@ class Result:
     config: dict[str, Any] = field(repr=False)
     stages: list[StageRecord]
     data: MultiModalDataset = field(repr=False)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def test(self) -> dict[str, float]:
@@ -133,5 +134,6 @@ class Result:
             "ranking": {part: protocol_of(self.config, part)._asdict() for part in ("valid", "test")},
             "stages": [stage.public() for stage in self.stages],
             "test": self.test,
+            "made": self.made,
         }
         write_json(path, values)

@@ -14,10 +14,12 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from recbole_kd.experiments.tune.ranges import Range
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.kept import Kept, checked
+from recbole_kd.foundation.surroundings import CannotWrite, writing
 
 # A small learning rate starts slowly and may end best: in 10 of the 31 searches of docs/benchmarks/multimodal.md the
 # best trial was below the median of the others at some time after epoch 10; in one it was in the lowest quarter after
@@ -83,16 +85,19 @@ class Study:
             if file.is_symlink() or (file.exists() and file.stat().st_nlink > 1):  # SQLite would write to what it is
                 raise UserError(f"{file} is a link, which is not followed where files are written; remove it")
         try:
-            with closing(sqlite3.connect(path)) as database:  # SQLAlchemy's own errors are tracebacks
+            with writing(path), closing(sqlite3.connect(path)) as database:  # SQLAlchemy's own errors are tracebacks
                 database.execute("PRAGMA quick_check").fetchall()
-            self._study = optuna.create_study(
-                storage=f"sqlite:///{path.resolve()}",  # each change is a transaction: whole or absent after a kill
-                study_name="tune",
-                direction="maximize" if bigger else "minimize",
-                pruner=optuna.pruners.PercentilePruner(_LOWEST, _ENOUGH, WARM_UP_EPOCHS, n_min_trials=_ENOUGH),
-                load_if_exists=True,
-            )
+            with writing(path):
+                self._study = optuna.create_study(
+                    storage=_storage(path),
+                    study_name="tune",
+                    direction="maximize" if bigger else "minimize",
+                    pruner=optuna.pruners.PercentilePruner(_LOWEST, _ENOUGH, WARM_UP_EPOCHS, n_min_trials=_ENOUGH),
+                    load_if_exists=True,
+                )
             self._check_content()
+        except CannotWrite:  # a disk that is full has damaged nothing
+            raise
         except (sqlite3.DatabaseError, optuna.exceptions.OptunaError, RuntimeError, *_OF_DAMAGE):
             raise damaged from None
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a run that was killed
@@ -157,6 +162,8 @@ class Study:
                 raise UserError(f"the validation {self.metric} is {score}")
         except optuna.TrialPruned:
             self._study.tell(trial, state=TrialState.PRUNED)
+        except CannotWrite:  # nor could the next trial be written
+            raise
         except (UserError, torch.cuda.OutOfMemoryError) as error:
             trial.set_user_attr("reason", " ".join(str(error).split()))
             self._study.tell(trial, state=TrialState.FAIL)
@@ -189,6 +196,18 @@ class Study:
                 raise optuna.TrialPruned
 
         return watch
+
+
+def _storage(path: Path) -> optuna.storages.RDBStorage:
+    """The file of a study, whatever characters its name has that mean something in an address.
+
+    Each change is a transaction: whole or absent after a kill.
+    """
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, check_same_thread=False)
+
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect, "poolclass": QueuePool})
 
 
 def _read(trial: FrozenTrial) -> tuple[str, float | None, dict[str, Any], str] | None:
