@@ -30,6 +30,7 @@ YamlLoader.add_implicit_resolver(
     ),
     list("-+0123456789."),
 )
+_VALUES_AT_MOST = 1_000_000
 _NOT_YAML = (yaml.YAMLError, ValueError, TypeError, RecursionError)  # dates and numbers that are none, depth
 
 
@@ -40,9 +41,25 @@ def of_yaml(text: str) -> Any:
         ValueError: it is none.
     """
     try:
-        return yaml.load(text, Loader=YamlLoader)
+        found = yaml.load(text, Loader=YamlLoader)
     except _NOT_YAML as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+    _check_size(found)
+    return found
+
+
+def _check_size(values: Any) -> None:
+    """Refuse aliases (``*name``) that repeat each other until nobody can walk through what a few lines say."""
+    waiting, count = [values], 0
+    while waiting:
+        value = waiting.pop()
+        count += 1
+        if count > _VALUES_AT_MOST:
+            raise ValueError(f"its aliases stand for more than {_VALUES_AT_MOST:,} values")
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set):
+            waiting += value
 
 
 def read_yaml(file: Path) -> dict[str, Any]:

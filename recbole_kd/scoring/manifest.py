@@ -9,10 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
 from recbole_kd.foundation.digest import sha256_of_file, sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import write_json
+from recbole_kd.foundation.kept import Kept, checked
 from recbole_kd.foundation.npy import Header, NpyError, open_array, read_header
+from recbole_kd.foundation.plain import finite_values
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -85,6 +89,21 @@ def topk_file(shard: int) -> str:
     return f"topk-{shard:05d}.npy"
 
 
+class _Identity(Kept):
+    """What :func:`recbole_kd.data.identity.identity_of` gives, and the teacher."""
+
+    model_config = ConfigDict(extra="allow")
+
+    version: str | None = None
+    dataset: str | None = None
+    seed: int | None = None
+    users: str | None = None
+    items: str | None = None
+    train: str | None = None
+    teacher: str = ""
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One file: its checksum, its size on disk, and its array's shape and dtype."""
@@ -108,7 +127,8 @@ class Manifest:
         """Write ``manifest.json``, whole or not at all."""
         files = {name: asdict(entry) for name, entry in self.files.items()}
         values = {"format": FORMAT, **asdict(self.layout), "identity": self.identity, "record": self.record}
-        write_json(folder / MANIFEST, {**values, "files": files})
+        plain = finite_values({**values, "files": files})
+        write_json(folder / MANIFEST, {**plain, "sha256": sha256_of_values(plain, sort_keys=True)})
 
     def digest(self) -> str:
         """A sha256 over everything that decides a value read from the cache: files, layout and identity."""
@@ -165,6 +185,10 @@ def read_manifest(folder: Path) -> Manifest:
             raise UserError(f"{path}: {key!r} is {values[key]!r}, not one of {', '.join(valid)}; {_DAMAGED}")
     files = {name: _entry(value, name, path) for name, value in values["files"].items()}
     _check_list(layout, files, path)
+    written = {key: value for key, value in values.items() if key != "sha256"}
+    if "sha256" in values and values["sha256"] != sha256_of_values(written, sort_keys=True):  # earlier ones have none
+        raise UserError(f"{path} has changed since it was written: its checksum differs; {_DAMAGED}")
+    checked(_Identity, values["identity"], f"{path}: identity", _DAMAGED)
     return Manifest(layout, values["identity"], values["record"], files)
 
 

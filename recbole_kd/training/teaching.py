@@ -135,7 +135,7 @@ def _from_cache(
     _check_asked(cache, asked_for)
     if Need.EMBEDDINGS in needs:
         cache.embeddings()  # or a sentence
-    getLogger().info(f"{stage}: scores of {cache.identity['teacher']} taken from {folder}")
+    getLogger().info(f"{stage}: scores of {cache.identity.get('teacher')} taken from {folder}")
     cache.to(config["device"])
     teacher = Teacher(stage, cache, given_popularity=_popularity(loaders, needs))
     return Taught(StageRecord.read({**cache.record, "name": stage}, folder), teacher, cache, cache.digest)
@@ -227,7 +227,7 @@ def _own_folder(config: KDConfig, checkpoint: Path) -> Path:
 
 
 def _check_asked(cache: TeacherCache, asked_for: Mapping[str, Any]) -> None:
-    theirs = {**cache.identity["config"], "model": cache.identity["teacher"]}
+    theirs = {**cache.identity.get("config", {}), "model": cache.identity.get("teacher")}
     for key, value in asked_for.items():
         if theirs.get(key, value) != value:
             raise UserError(

@@ -71,7 +71,7 @@ class TestResume:
         monkeypatch.setattr(os, "replace", failing)
         for done in range(len(content(tmp_path / "whole")) + 1):
             folder, left[0] = tmp_path / f"cut{done}", done
-            with pytest.raises(UserError, match=f"cannot write the teacher cache {folder}: No space left on device"):
+            with pytest.raises(UserError, match=r"cannot write .*: [Nn]o space left on device"):
                 make(folder, kind())
             left[0] = 99
             make(folder, kind())

@@ -1,5 +1,6 @@
 """Reading a cache: three teachers, damage of every kind, caches of something else."""
 
+import hashlib
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -121,10 +122,38 @@ class TestDamage:
         with pytest.raises(UserError, match=r"manifest\.json (is not readable as JSON|holds a JSON)"):
             TeacherCache.open(folder)
 
+    @pytest.mark.parametrize(
+        ("part", "change"),
+        [("identity", {"seed": 12345}), ("record", {"model": "Other"}), ("mask_train_positives", None)],
+    )
+    def test_a_changed_value_is_found(self, folder, part, change):
+        path = folder / "manifest.json"
+        values = json.loads(path.read_text())
+        values[part] = not values[part] if change is None else {**values[part], **change}
+        path.write_text(json.dumps(values))
+        with pytest.raises(UserError, match=r"manifest\.json has changed since it was written: its checksum differs"):
+            TeacherCache.open(folder)
+        del values["sha256"]  # as caches of earlier releases
+        path.write_text(json.dumps(values))
+        TeacherCache.open(folder)
+
+    def test_items_that_there_are_none_of(self, folder):
+        name = "topk-00000.npy"
+        array = np.load(folder / name)
+        array[0, 0] = -1
+        np.save(folder / name, array)
+        values = json.loads((folder / "manifest.json").read_text())
+        del values["sha256"]
+        values["files"][name]["sha256"] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        values["files"][name]["bytes"] = (folder / name).stat().st_size
+        (folder / "manifest.json").write_text(json.dumps(values))
+        with pytest.raises(UserError, match="holds items that there are none of"):
+            TeacherCache.open(folder)
+
     def test_every_key_is_needed_and_of_its_type(self, folder):
         path = folder / "manifest.json"
         values = json.loads(path.read_text())
-        for key in values.keys() - {"format"}:
+        for key in values.keys() - {"format", "sha256"}:
             path.write_text(json.dumps({name: value for name, value in values.items() if name != key}))
             with pytest.raises(UserError, match=f"lacks the key '{key}'"):
                 TeacherCache.open(folder)
