@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from recbole_kd import __version__
 from recbole_kd.cli.ending import guarded
 from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.versions import VERSION
 
 COMMANDS = {
     "train": "train and distil models",
@@ -33,7 +33,7 @@ def train_script() -> int:
 
 def _run(words: Sequence[str], script: str = "") -> int:
     if "--version" in words:
-        print(f"recbole-kd {__version__}")
+        print(f"recbole-kd {VERSION}")
         return 0
     if script:
         return _command("train")(words, script)

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from tabulate import tabulate
 
 from recbole_kd.cli.words import split_config_files, wants_help
-from recbole_kd.data.loaders import check_list_lengths
+from recbole_kd.data.loaders import check_evaluation
 from recbole_kd.data.overview import Overview, overview_of
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import finite_values
@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     config = make_config(model, config_file_list=files, arguments=rest)
     data = open_data(config)
     found = overview_of(data)
-    check_list_lengths(config, data)
+    check_evaluation(config, data)
     print(json.dumps(finite_values(asdict(found)), indent=1) if as_json else "\n".join(_text(found)))
     if found.faults:
         raise UserError(found.faults[0])

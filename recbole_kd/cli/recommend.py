@@ -11,6 +11,7 @@ from typing import IO, Literal
 from tqdm import tqdm
 
 from recbole_kd.bridge.written_values import parse_arguments
+from recbole_kd.cli import streams
 from recbole_kd.cli.words import joined, wants_help
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError
@@ -75,6 +76,8 @@ def main(words: Sequence[str]) -> int:
     options = read_options(Options, given)
     if options.users == "all" and not options.output and sys.stdout.isatty():
         raise UserError("the lists of all users do not fit a terminal; write them to a file with --output=FILE")
+    if "stdout" in streams.closed and not options.output:
+        raise UserError("standard output is closed, so the lists can go nowhere; write them with --output=FILE")
     result = sys.stdout
     try:
         with redirect_stdout(sys.stderr):  # RecBole's models print now and then

@@ -15,24 +15,17 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.blocks import PAIRS_AT_ONCE, SCORES_AT_ONCE, rows_at_once
 
 
-def check_list_lengths(config: KDConfig, dataset: MultiModalDataset) -> None:
-    """Refuse lists longer than the catalogue, which RecBole would meet as an index error after the first epoch.
+def check_evaluation(config: KDConfig, dataset: MultiModalDataset) -> None:
+    """Refuse an evaluation that cannot be made of the data, or would not end.
 
     Raises:
-        UserError: ``topk`` asks for more items than there are.
+        UserError: ``topk`` is longer than the catalogue, which RecBole meets as an index error after the first epoch;
+            ``uni100`` where there are fewer items; labels that the data do not have.
     """
     if max(config["topk"]) >= dataset.item_num:
         raise UserError(
             f"topk={config['topk']} is too long for {dataset.item_num - 1} items; set topk and valid_metric"
         )
-
-
-def check_evaluation(config: KDConfig, dataset: MultiModalDataset) -> None:
-    """Refuse an evaluation that cannot be made of the data, or would not end.
-
-    Raises:
-        UserError: ``uni100`` where there are fewer items, labels or times that the data do not have.
-    """
     items = dataset.item_num - 1
     for mode in dict.fromkeys(config["eval_args"]["mode"].values()):
         wanted = mode[3:]
@@ -46,12 +39,6 @@ def check_evaluation(config: KDConfig, dataset: MultiModalDataset) -> None:
                 f"eval_args: mode labeled needs labels, and the data have no column {config['LABEL_FIELD']}; give "
                 "threshold, as {rating: 4}, or name the column as LABEL_FIELD"
             )
-    timed = config["eval_args"]["order"] == "TO" or "TS" in (config["eval_args"]["split"] or {})
-    if timed and not config["benchmark_filename"] and config["TIME_FIELD"] not in dataset.inter_feat:
-        raise UserError(
-            f"eval_args: the split goes by time, and the data have no column {config['TIME_FIELD']}; name it as "
-            "TIME_FIELD and in load_col, or write order: RO"
-        )
 
 
 def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:

@@ -193,7 +193,7 @@ def alone_in(folder: Path, command: str, option: str) -> Iterator[None]:
             stack.enter_context(locked(folder / ".lock", wait=False))
         except BlockingIOError:
             raise UserError(f"another recbole-kd {command} works in {folder}; give another {option}") from None
-        except (FileExistsError, NotADirectoryError):
+        except FileExistsError:
             raise UserError(f"{option}={folder} is a file; give a folder") from None
         except OSError as error:
             raise UserError(f"cannot write in {folder}: {error.strerror}; give another {option}") from None

@@ -14,5 +14,9 @@ def file_name(text: str, longest: int = 100) -> str:
         text: any.
         longest: of the result, in bytes of UTF-8.
     """
-    plain = _ODD.sub("_", text).strip("._")
-    return plain.encode("utf-8", "replace")[:longest].decode("utf-8", "ignore") or "_"
+    return cut(_ODD.sub("_", text).strip("._"), longest) or "_"
+
+
+def cut(text: str, longest: int) -> str:
+    """``text`` or its beginning, if it has more than ``longest`` bytes in UTF-8."""
+    return text.encode("utf-8", "surrogateescape")[:longest].decode("utf-8", "ignore")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -31,7 +30,9 @@ from recbole_kd.evaluation.memory import peak_memory, reset_peak
 from recbole_kd.evaluation.per_user import packed_hits
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.names import cut
 from recbole_kd.foundation.plain import plain_values
+from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.record import StageRecord, StageStart
@@ -97,6 +98,9 @@ def train_stage(
         prepare: gets the new student, may change its initial weights, and returns its distiller.
         callback: is told of each validation, which it may end the training in by raising, and of the end.
         trajectory_every: keep a checkpoint after every so many epochs, in :func:`trajectory_folder`.
+
+    Raises:
+        UserError: ``checkpoint_dir`` cannot be written.
     """
     parts = [*parts, *given_weights(config)]
     parts += [] if trajectory_every is None else [f"trajectory {trajectory_every}"]
@@ -105,6 +109,8 @@ def train_stage(
     callback = callback or Callback()
     job = _Job(name, config, loaders, path, fingerprint, prepare, callback, trajectory_every)
     there = config["resume"] and path.is_file()
+    if not there:
+        check_folder(config["checkpoint_dir"], "checkpoint_dir")
     ranks = not config["single_spec"]  # they train one model together
     with nullcontext() if there or ranks else locked(path.with_name(f".{path.stem}.lock")):
         trained = _train(job)
@@ -114,7 +120,7 @@ def train_stage(
 
 def stage_path(config: KDConfig, name: str, fingerprint: str) -> Path:
     """Where a finished stage is kept."""
-    return Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
+    return Path(config["checkpoint_dir"]) / f"{cut(config.dataset, 120)}-{config.model}-{name}-{fingerprint}.pth"
 
 
 def trajectory_folder(stage: Path) -> Path:
@@ -213,16 +219,16 @@ def _take_up(job: _Job, trainer: Any) -> None:
     """Go on where a training was cut off, or begin afresh."""
     trajectory = trajectory_folder(job.path)
     if job.trajectory_every is not None:
+        if trajectory.is_symlink() or trajectory.is_file():
+            raise UserError(f"{trajectory} is no folder of ours; delete it")
         trainer.keep_trajectory(trajectory, job.trajectory_every)
     if not trainer.use_snapshots(job.snapshot, job.loaders.generators()) or not job.config["resume"]:
         _remove(job.snapshot)
     epoch = trainer.take_up()
     if epoch is None:
         _remove(job.partial)
-        if job.trajectory_every is not None and (trajectory.is_symlink() or trajectory.is_file()):
-            raise UserError(f"{trajectory} is no folder of ours; delete it")
-        if job.trajectory_every is not None and trajectory.is_dir():
-            shutil.rmtree(trajectory)
+        if job.trajectory_every is not None:
+            _remove(*trajectory.glob("[0-9][0-9][0-9][0-9][0-9].pth"))  # what else lies there is not ours
     else:
         getLogger().info(f"{job.name}: taken up after epoch {epoch} from {job.snapshot} (--resume=false starts over)")
 
@@ -244,7 +250,9 @@ def _kept_stage(job: _Job, model: Any) -> TrainedStage:
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint["other_parameter"])
     getLogger().info(f"{job.name}: {job.config.model} taken from {job.path} (--resume=false trains it again)")
-    return TrainedStage(model.eval(), StageRecord(**checkpoint["record"]).of_file(job.path), job.fingerprint)
+    return TrainedStage(
+        model.eval(), StageRecord.read(checkpoint.get("record"), job.path).of_file(job.path), job.fingerprint
+    )
 
 
 @contextmanager

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.run_name import named
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.surroundings import check_file, check_folder
+from recbole_kd.scoring.manifest import MANIFEST
 from recbole_kd.training.announce import Announcements
 from recbole_kd.training.callbacks import Callback, CallbackList
 from recbole_kd.training.progress import Progress
@@ -43,6 +45,8 @@ def check_outputs(config: KDConfig) -> None:
     """
     if config["log_wandb"] and find_spec("wandb") is None:
         raise UserError("log_wandb needs wandb, which is not installed; pip install wandb, or leave log_wandb out")
+    if config["cache_dir"] and not (Path(config["cache_dir"]) / MANIFEST).is_file():
+        check_folder(config["cache_dir"], "cache_dir")
     if config["report_dir"]:
         check_folder(config["report_dir"], "report_dir")
     if config["result_file"]:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.foundation.files import write_json
+from recbole_kd.foundation.kept import Kept, checked, kept_fields
+
+# JSON has no NaN, for which null stands
+Figure = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
 TITLES = {"baseline": "student alone", "student": "distilled student"}  # of stages, where not their names
 
@@ -47,8 +55,8 @@ class StageRecord:
     model: str
     epochs: int
     seconds_per_epoch: float | None
-    valid: dict[str, float]
-    test: dict[str, float]
+    valid: dict[str, Figure]
+    test: dict[str, Figure]
     parameters: int
     inference_parameters: int
     ranking_seconds: float | None
@@ -65,6 +73,19 @@ class StageRecord:
         title = self.model if self.name == "model" else TITLES.get(self.name, self.name)
         return f"{title} ended at its epoch limit of {self.epochs}; raise epochs"
 
+    @classmethod
+    def read(cls, kept: Any, place: object) -> StageRecord:
+        """The record that :meth:`kept` gave, checked whole.
+
+        Args:
+            kept: plain values from a file; those of earlier releases lack some.
+            place: the file, for the sentence.
+
+        Raises:
+            UserError: a value is missing, of a wrong type, or unknown.
+        """
+        return cls(**dict(checked(_kept_record(), kept, place)))
+
     def public(self) -> dict[str, Any]:
         """The keys of ``result_file``."""
         return {key: value for key, value in self.kept().items() if key not in ("history", "ranking_seconds")}
@@ -78,11 +99,16 @@ class StageRecord:
         return replace(self, bytes=path.stat().st_size, checkpoint=str(path))
 
 
+@cache
+def _kept_record() -> type[Kept]:
+    return kept_fields(StageRecord)
+
+
 @dataclass
 class Result:
     """A finished run; ``stages`` in the order trained, ``test`` the metrics of the last (the student's).
 
-    ``data`` is the data set as it was read.
+    ``data`` is the data set as it was read, ``made`` what :func:`recbole_kd.training.made.made_of` says of the run.
     """
 
     model: str
@@ -91,6 +117,7 @@ class Result:
     config: dict[str, Any] = field(repr=False)
     stages: list[StageRecord]
     data: MultiModalDataset = field(repr=False)
+    made: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def test(self) -> dict[str, float]:
@@ -107,5 +134,6 @@ class Result:
             "ranking": {part: protocol_of(self.config, part)._asdict() for part in ("valid", "test")},
             "stages": [stage.public() for stage in self.stages],
             "test": self.test,
+            "made": self.made,
         }
         write_json(path, values)

@@ -13,7 +13,7 @@ from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import own_trainer
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.loaders import check_evaluation, check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.distillers.base import Distiller, TrajectorySettings
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.errors import UserError
@@ -22,6 +22,7 @@ from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.training.callbacks import Callback, CallbackList
 from recbole_kd.training.fitting import Prepare, train_stage
 from recbole_kd.training.hearing import check_outputs, heard
+from recbole_kd.training.made import made_of
 from recbole_kd.training.plan import Plan, PlannedStage, make_plan
 from recbole_kd.training.ranks import ranks
 from recbole_kd.training.record import Result, StageRecord
@@ -40,7 +41,6 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
     with heard(config, plan.epochs(), callbacks) as callback:
         data = open_data(config)
         for stage_config in plan.configs.values():
-            check_list_lengths(stage_config, data)
             check_evaluation(stage_config, data)
         result = Result(
             model=config.model,
@@ -49,6 +49,7 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
             config=plain_values(config.final_config_dict),
             stages=train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback),
             data=data,
+            made=made_of(config, data),
         )
         if config["result_file"]:
             result.write(config["result_file"])
@@ -69,7 +70,6 @@ def keep_scores(given: KDConfig, callbacks: Sequence[Callback] = ()) -> TeacherC
     check_outputs(config)
     with ranks(), heard(config, {"teacher": config["epochs"]}, callbacks) as callback:
         data = open_data(config)
-        check_list_lengths(config, data)
         check_evaluation(config, data)
         asked_for = {"model": config.model, **given.asked_for("teacher")}
         taught = teach("teacher", config, make_loaders(config, data), asked_for=asked_for, callback=callback)

@@ -102,6 +102,6 @@ def test_models_of_recbole(checkerboard, model, values, says):
 
 
 def test_weights_of_a_pretraining_are_read_from_our_checkpoints(checkerboard, capsys):
-    first = train("RaCT", pretrain_epochs=10, epochs=1)
-    train("RaCT", train_stage="critic_pretrain", pretrain_epochs=10, epochs=1, pre_model_path=first)
+    first = train("RaCT", pretrain_epochs=10, metrics_k=10, epochs=1)
+    train("RaCT", train_stage="critic_pretrain", pretrain_epochs=10, metrics_k=10, epochs=1, pre_model_path=first)
     assert "Traceback" not in capsys.readouterr().err

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
+from recbole_kd.experiments.compare.made import parts_of
 from recbole_kd.experiments.compare.output import Table
 from recbole_kd.experiments.compare.plan import Run, plan, split_labels
 from recbole_kd.experiments.compare.rows import make_rows
@@ -92,7 +94,8 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     seeds = range(options.seed, options.seed + options.seeds)
     runs = plan(options.labels, seeds, further, config_files, options.tune_dir if options.tuned else None)
     out = Path(options.out or f"compare/{options.dataset}")
-    comparison = Comparison(runs, out, options)
+    files = [f"--config_files={' '.join(map(str, config_files))}"] if config_files else []
+    comparison = Comparison(runs, out, options, f"recbole-kd compare {shlex.join([*words, *files])}")
     with alone_in(out, "compare", "--out"):
         try:
             return comparison.make()
@@ -103,13 +106,13 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
 class Comparison:
     """What is compared, where it is kept, and how the table is made of it."""
 
-    def __init__(self, runs: Sequence[Run], out: Path, options: Options) -> None:
+    def __init__(self, runs: Sequence[Run], out: Path, options: Options, command: str) -> None:
         """Check the options against the runs.
 
         Raises:
             UserError: no row has the label of the reference, or the metric to be tested is not computed.
         """
-        self._runs, self._out, self._options = runs, out, options
+        self._runs, self._out, self._options, self._command = runs, out, options, command
         self._config = config = runs[0].config.final_config_dict
         labels = list(dict.fromkeys(label for run in runs for label in run.rows.values()))
         self.reference = options.reference or runs[0].label
@@ -142,7 +145,8 @@ class Comparison:
             measure(left, self._runs[0].data_path, bar)
         records.write()
         tests = paired_tests(rows, self.reference, self.metric)
-        table = Table(self._title(), rows, tests, self._notes(rows, tests, failed), self._facts(rows, failed))
+        notes, made = self._notes(rows, tests, failed), parts_of(self._runs, known, self._command)
+        table = Table(self._title(), rows, tests, notes, self._facts(rows, failed), made)
         paths = [*table.write(self._out), self._out / "runs.jsonl"]
         if self._options.report:
             paths.append(self._report(table))

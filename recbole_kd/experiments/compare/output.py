@@ -11,7 +11,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from recbole_kd.experiments.report.table import shown_metrics
-from recbole_kd.experiments.report.text import Cell, Text
+from recbole_kd.experiments.report.text import Cell, Part, Text
 from recbole_kd.experiments.results.row import Row, gap_closed, spread
 from recbole_kd.experiments.results.significance import Test
 from recbole_kd.foundation.files import replacing, write_json
@@ -32,13 +32,14 @@ _COSTS = {  # heading, how a figure is written
 
 @dataclass
 class Table:
-    """Rows with their tests by label, a title, the notes below, and the metric tested."""
+    """Rows with their tests by label, a title, the notes below, the metric tested, and how the runs were made."""
 
     title: str
     rows: Sequence[Row]
     tests: Mapping[str, Test]
     notes: Sequence[str] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    parts: Sequence[Part] = ()
 
     def write(self, folder: Path) -> list[Path]:
         """Write ``table.csv``, ``table.md``, ``table.tex`` and ``table.json``, each whole or not at all."""
@@ -50,7 +51,10 @@ class Table:
         rows = [
             {key: None if pd.isna(value) else value for key, value in row.items()} for row in frame.to_dict("records")
         ]
-        write_json(paths[-1], {"title": self.title, **self.facts, "notes": list(self.notes), "rows": rows})
+        made = {part.title: dict(part.facts) for part in self.parts}
+        write_json(
+            paths[-1], {"title": self.title, **self.facts, "notes": list(self.notes), "rows": rows, "made": made}
+        )
         return paths
 
     def frame(self) -> pd.DataFrame:
@@ -79,7 +83,8 @@ class Table:
 
     def markdown(self) -> str:
         """Title, table and notes."""
-        return f"{self.title}\n\n{self.shown('github')}\n\n" + "".join(f"- {note}\n" for note in self.notes)
+        notes = "".join(f"- {_without_tags(note)}\n" for note in self.notes)
+        return f"{_without_tags(self.title)}\n\n{self.shown('github')}\n\n{notes}"
 
     def latex(self) -> str:
         """A ``tabular`` for the package booktabs; title and notes are comments."""
@@ -159,11 +164,16 @@ class Table:
             if (known := first[row.identity]) != row.label
         ]
         files = "All figures, unrounded: table.csv beside this page; the pictures: its folder pictures."
-        return Text(self.title, facts, header, lines, [*self.notes, *same, "Bold: the best mean.", files])
+        return Text(self.title, facts, header, lines, [*self.notes, *same, "Bold: the best mean.", files], self.parts)
 
 
 def _written(value: float | None, write: Callable[[float], str]) -> str:
     return "–" if value is None else write(value)
+
+
+def _without_tags(text: str) -> str:
+    """Markdown in which a name begins no tag."""
+    return text.replace("<", "\\<")
 
 
 def _p(value: float | None) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.config import OF_STAGE, KDConfig
+from recbole_kd.bridge.run_settings import Effect, effect_of
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
@@ -197,4 +198,7 @@ def _tuned_values(config: KDConfig, words: Sequence[str], folder: Path) -> Path:
         chosen = [word for word in words if _key(word) in (*_PARTS, "data_path")]
         command = " ".join(["recbole-kd tune", *chosen, f"--dataset={config.dataset}"])
         raise UserError(f"there are no tuned values in {path}; make them with: {command} --study_dir={path.parent}")
+    for key in properties.values_of(path):
+        if effect_of(OF_STAGE.sub("", str(key))) not in (Effect.FIGURES, Effect.RUN):
+            raise UserError(f"{path} sets {key!r}, which no search tries; take out the line, or search again")
     return path

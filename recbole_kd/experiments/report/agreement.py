@@ -8,6 +8,8 @@ import torch
 from recbole_kd.data.interactions import positives_of
 from recbole_kd.experiments.report.compared import Compared, Pair
 from recbole_kd.experiments.report.numbers import Numbers
+from recbole_kd.experiments.results.row import Row
+from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.membership import contains
 from recbole_kd.serving.rankings import best_unseen
@@ -36,14 +38,10 @@ def agreement(compared: Compared, pair: Pair, alone: bool) -> Numbers:
     assert student is not None
 
     def compute() -> Numbers:
-        teacher = compared.trained(pair.teacher)
-        users = positives_of(teacher.train).filled()
-        if len(users) > MOST_USERS:
-            drawn = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))[:MOST_USERS]
-            users = users[drawn.sort().values]
-        taught, _ = best_unseen(teacher, users, max(CUTOFFS))
+        of_teacher = _taught(compared, pair.teacher)
+        taught, users = (torch.from_numpy(of_teacher[name]) for name in ("items", "users"))
         asked = compared.trained(student)
-        if asked.identity != teacher.identity:
+        if sha256_of_values(asked.identity) != str(of_teacher["data"]):
             raise UserError(f"{pair.teacher.label} and {student.label} were trained on different data")
         mine, ranks = best_unseen(asked, users, max(CUTOFFS), taught)
         there = taught != 0
@@ -60,6 +58,25 @@ def agreement(compared: Compared, pair: Pair, alone: bool) -> Numbers:
         }
 
     return compared.numbers("agreement", [pair.teacher, student], compute)
+
+
+def _taught(compared: Compared, teacher: Row) -> Numbers:
+    """A teacher's lists, ranked once for all its students.
+
+    Returns:
+        ``users`` (n,), ``items`` (n, r), r up to 50, and ``data``, a digest of the identity of its data.
+    """
+
+    def compute() -> Numbers:
+        trained = compared.trained(teacher)
+        users = positives_of(trained.train).filled()
+        if len(users) > MOST_USERS:
+            drawn = torch.randperm(len(users), generator=torch.Generator().manual_seed(0))[:MOST_USERS]
+            users = users[drawn.sort().values]
+        items, _ = best_unseen(trained, users, max(CUTOFFS))
+        return {"users": users.numpy(), "items": items.numpy(), "data": np.array(sha256_of_values(trained.identity))}
+
+    return compared.numbers("taught", [teacher], compute)
 
 
 def pairs_of(compared: Compared) -> list[Pair]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recbole_kd.experiments.report.colours import AMBER, BLUE, GREEN, GREY, ORANGE, style
+from recbole_kd.experiments.report.plain_text import without_mathematics
 from recbole_kd.foundation.files import replacing
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def write_curves(stages: Sequence[StageRecord], path: Path, title: str) -> None:
         axis.set(title=_LABELS.get(stage.name, stage.name))
         axis.legend(fontsize="small")
     figure.suptitle(title)
+    without_mathematics(figure)
     with replacing(path) as stream:
         figure.savefig(stream, format="png", dpi=120)
 

@@ -18,10 +18,12 @@ def title_of(result: Result) -> str:
 
 def table_of(result: Result, style: str = "simple") -> str:
     """Title and table, and a line for each training that was cut short, in a format of ``tabulate``."""
-    between = "\n\n" if style == "github" else "\n"
+    markdown = style == "github"
+    title = title_of(result).replace("<", "\\<") if markdown else title_of(result)  # a name begins no tag
+    between = "\n\n" if markdown else "\n"
     table = stage_table(result.stages, style, protocol_of(result.config).heading)
     notes = "".join(f"\n{note}" for note in limit_notes(result.stages))
-    return f"{title_of(result)}{between}{table}" + f"\n{notes}" * bool(notes)
+    return f"{title}{between}{table}" + f"\n{notes}" * bool(notes)
 
 
 def write_report(result: Result) -> list[Path]:

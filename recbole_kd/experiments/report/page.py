@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from recbole_kd.experiments.report.compared import Compared
 from recbole_kd.experiments.report.pictures import Picture, all_pictures
+from recbole_kd.experiments.report.plain_text import without_mathematics
 from recbole_kd.experiments.report.text import Text
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
@@ -24,13 +25,17 @@ _DPI = 150
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture on the page: a PNG and the width it was drawn for, or the reason why there is none."""
+    """A picture on the page: a PNG and the width it was drawn for, or the reason why there is none.
+
+    A ``folded`` one is seen on demand.
+    """
 
     name: str
     title: str
     caption: str
     png: bytes | None = None
     inches: float = 0.0
+    folded: bool = False
 
     @property
     def source(self) -> str:
@@ -80,16 +85,18 @@ def _show(name: str, picture: Picture, compared: Compared) -> Shown:
     try:
         drawn = picture.draw(compared)
         stream = io.BytesIO()
+        without_mathematics(drawn.figure)
         drawn.figure.savefig(stream, format="png", dpi=_DPI)
     except UserError as error:
-        return Shown(name, picture.title, f"Not drawn: {_sentence(error)}")
+        return Shown(name, picture.title, f"Not drawn: {_sentence(error)}", folded=picture.folded)
     except Exception as error:  # one picture's failure is a line of the page, not the end of all
         said = f"{type(error).__name__}: {_sentence(error)}"
         logging.getLogger().warning(f"the picture {name} is not drawn: {said}")
         logging.getLogger().debug("it failed here", exc_info=error)
-        return Shown(name, picture.title, f"Not drawn: {said}")
+        return Shown(name, picture.title, f"Not drawn: {said}", folded=picture.folded)
     caption = f"{picture.reading} {drawn.about}".strip()
-    return Shown(name, picture.title, caption, stream.getvalue(), float(drawn.figure.get_figwidth()))
+    width = float(drawn.figure.get_figwidth())
+    return Shown(name, picture.title, caption, stream.getvalue(), width, picture.folded)
 
 
 def _sentence(error: Any) -> str:

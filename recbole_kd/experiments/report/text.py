@@ -16,10 +16,19 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Facts by their names, under a heading."""
+
+    title: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Text:
     """All that the page says besides its pictures.
 
-    ``header`` and ``lines`` are the table; the first column names the rows. ``facts`` stand above it, ``notes`` below.
+    ``header`` and ``lines`` are the table; the first column names the rows. ``facts`` stand above it, ``notes`` below;
+    ``parts`` are on how it was made, none of a result that does not tell.
     """
 
     title: str
@@ -27,3 +36,4 @@ class Text:
     header: Sequence[str]
     lines: Sequence[Sequence[Cell]]
     notes: Sequence[str]
+    parts: Sequence[Part] = ()

@@ -8,12 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
-from recbole_kd.data.loaders import check_evaluation, check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.run import run
@@ -24,8 +24,10 @@ from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, Settings
+from recbole_kd.foundation.surroundings import writing
 from recbole_kd.registry import make_config
 from recbole_kd.training.callbacks import Callback
+from recbole_kd.training.hearing import check_outputs
 from recbole_kd.training.plan import make_plan, study_folder
 from recbole_kd.training.run import open_data
 
@@ -82,7 +84,7 @@ def tune(
 
     search = Search(words, config_files)
     config = search.config
-    with alone_in(search.folder, "tune", "--study_dir"):
+    with alone_in(search.folder, "tune", "--study_dir"), writing(search.folder / "study.db"):
         study = Study(search.folder, search.ranges, search.metric, config["valid_metric_bigger"], config["seed"])
         begin(config)
         study.check(search.identity())
@@ -106,6 +108,7 @@ class Search:
         self._values = {key: literal(value) for key, value in given_words.items() if key not in own}
         self.config = config = make_config(config_file_list=config_files, config_dict=self._values)
         self._plan = plan = make_plan(config)
+        check_outputs(config)
         given = config["search"] or {}
         held = {key: None for key in self._values if key not in given}
         student = plan.result.config.model if plan.distiller else None
@@ -128,7 +131,6 @@ class Search:
         config = self.config
         data = open_data(config)
         for stage_config in self._plan.configs.values():
-            check_list_lengths(stage_config, data)
             check_evaluation(stage_config, data)
         last = self._plan.result
         parts = {

@@ -1,6 +1,7 @@
 """The page: what it says, and that it is one file that nothing can be smuggled into."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -9,7 +10,7 @@ from tqdm import tqdm
 from recbole_kd.experiments.report import page
 from recbole_kd.experiments.report.page import Shown, render, write_page
 from recbole_kd.experiments.report.pictures import Drawn, Picture, all_pictures
-from recbole_kd.experiments.report.text import Cell, Text
+from recbole_kd.experiments.report.text import Cell, Part, Text
 from recbole_kd.foundation.errors import UserError
 
 EVIL = """<script>alert(1)</script> "quoted" 'single' & {{ 7 * 7 }} </style>"""
@@ -55,8 +56,24 @@ def test_what_it_says():
         assert said in reader.text
 
 
+def test_how_it_was_made_and_what_is_folded():
+    parts = [Part("Data", {"users": "40", "density": "29.2%"}), Part("How", {"command": "recbole-kd compare"})]
+    html = render(replace(text(), parts=parts), [Shown("some", "A", "B", b"png", 1.0, folded=True)])
+    reader = read(html)
+    assert [attributes["id"] for tag, attributes in reader.tags if tag == "section"] == ["table", "made", "some"]
+    tags = [tag for tag, _ in reader.tags]
+    assert tags.count("details") == tags.count("summary") == 1
+    assert "open" not in dict(reader.tags)["details"]  # on demand, by the browser itself and without a script
+    for said in ("users", "29.2%", "recbole-kd compare"):
+        assert said in reader.text
+    assert "details" not in [tag for tag, _ in read(render(text(), [Shown("some", "A", "B", b"", 1.0)])).tags]
+
+
 def test_labels_are_harmless():
-    plain, evil = (read(render(text(label), [Shown("some", label, label, b"", 1.0)])) for label in ("BPR", EVIL))
+    plain, evil = (
+        read(render(replace(text(label), parts=[Part(label, {label: label})]), [Shown("some", label, label, b"", 1.0)]))
+        for label in ("BPR", EVIL)
+    )
     assert [tag for tag, _ in evil.tags] == [tag for tag, _ in plain.tags]
     assert [sorted(attributes) for _, attributes in evil.tags] == [sorted(attributes) for _, attributes in plain.tags]
     assert evil.text.count(EVIL) == plain.text.count("BPR")

@@ -34,6 +34,8 @@ def groups_alone(monkeypatch):
 
 
 def test_in_a_browser(quick, browser, capsys):
+    from selenium.webdriver.common.by import By
+
     Path("tune/board-MTS4MM").mkdir(parents=True)
     Path("tune/board-MTS4MM/trials.csv").write_text(TRIALS)
     assert compare(*WORDS, report=True) == 0
@@ -51,6 +53,15 @@ def test_in_a_browser(quick, browser, capsys):
         script("document.title")
         == "3 models on board, seeds 2020 to 2021, test: full ranking, train + valid items masked"
     )
+    folded = [name for name, picture in all_pictures().items() if picture.folded]
+    assert script("[...document.querySelectorAll('details')].map(d => d.closest('section').id)") == folded
+    assert script("[...document.querySelectorAll('details')].every(d => !d.open && d.clientHeight < 60)")
+    made = script("document.getElementById('made').innerText")
+    for said in ("480", "density\n50.000%", "train 280, valid 80, test 120", "kd_diagnostics", "torch"):
+        assert said in made
+    assert "recbole-kd compare --dataset=board" in made
+    for summary in browser.find_elements(By.CSS_SELECTOR, "summary"):
+        summary.click()
     pictures = script(
         "[...document.images].map(i => [i.closest('section').id, i.complete, i.naturalWidth, i.naturalHeight,"
         " i.getBoundingClientRect().width, i.getBoundingClientRect().height, getComputedStyle(i).visibility])"
@@ -70,6 +81,24 @@ def test_in_a_browser(quick, browser, capsys):
     asked = [one["params"]["request"]["url"] for one in asked if one["method"] == "Network.requestWillBeSent"]
     assert {url.partition(":")[0] for url in asked} <= {"file", "data"}
     assert sum(url.startswith("file:") for url in asked) == 1
+
+
+def test_a_hostile_name_in_a_browser(quick, browser, groups_alone, capsys):
+    """A data set's name is text wherever it stands; the page needs no script."""
+    name = "a<img src=x onerror=alert(1)>$x$"
+    for path in sorted(Path("dataset/board").iterdir()):
+        path.rename(path.with_name(path.name.replace("board", name, 1)))
+    Path("dataset/board").rename(f"dataset/{name}")
+    assert main(["compare", f"--dataset={name}", "--models=BPR", *SHORT]) == 0
+    browser.get(address(Path("compare") / name / "report.html"))
+    assert name in browser.title
+    assert name in browser.execute_script("return document.querySelector('h1').textContent")
+    assert browser.execute_script("return document.images.length") == 1  # the picture, and no other
+    assert browser.get_log("browser") == []
+    assert "<img src=x" not in Path("compare", name, "report.html").read_text()
+    assert not any(
+        line.startswith(f"1 model on {name}") for line in Path("compare", name, "table.md").read_text().split("\n")
+    )
 
 
 def sorts(browser, script):

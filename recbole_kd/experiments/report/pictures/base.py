@@ -30,9 +30,11 @@ class Picture:
         reading: one sentence that says how to read it.
         draw: makes it; raises :class:`~recbole_kd.foundation.errors.UserError`, which says what would give it, where
             the data for it are not there.
+        folded: it is shown on demand.
     """
 
     place: int
     title: str
     reading: str
     draw: Callable[[Compared], Drawn]
+    folded: bool = False

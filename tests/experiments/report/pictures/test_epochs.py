@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from recbole_kd.experiments.report.pictures import losses, metrics, overlap
+from recbole_kd.experiments.report.pictures import losses, metrics, more_metrics, overlap
 from recbole_kd.foundation.errors import UserError
 from tests.experiments.report.conftest import PAIR, lines
 
@@ -13,30 +13,44 @@ def near(points: list[tuple[float, float]]):
     return [pytest.approx(point) for point in points]
 
 
-def test_metrics_of_all_models(compared):
-    drawn = metrics.PICTURE.draw(compared)
+def test_three_metrics_of_all_models_and_the_others_on_demand(compared):
+    drawn, others = metrics.PICTURE.draw(compared), more_metrics.PICTURE.draw(compared)
     axes = drawn.figure.axes
-    names = ["validation recall@10", "validation recall@20", "validation ndcg@10", "validation ndcg@20"]
+    names = ["validation ndcg@20", "validation recall@20", "validation ndcg@10"]
     assert [axis.get_ylabel() for axis in axes] == names
-    assert [axis.get_xlabel() for axis in axes] == ["", "", "epoch", "epoch"]
-    found = lines(axes[3])
+    assert [axis.get_ylabel() for axis in others.figure.axes] == ["validation recall@10"]
+    assert [axis.get_xlabel() for axis in axes] == ["epoch", "epoch", "epoch"]
+    assert (metrics.PICTURE.folded, more_metrics.PICTURE.folded) == (False, True)
+    found = lines(axes[0])
     assert list(found) == ["BPR", f"{PAIR} teacher", f"{PAIR} alone", PAIR]
     assert found["BPR"] == near([(1, 0.2), (2, 0.3)])  # the third epoch is one seed's alone
     assert found[PAIR] == near([(1, 0.1), (2, 0.3)])
-    assert lines(axes[0])["BPR"] == near([(1, 0.1), (2, 0.15)])
+    assert lines(axes[1])["BPR"] == near([(1, 0.1), (2, 0.15)])
     assert drawn.about.strip() == "Mean over seeds 7 to 8; a line ends where the first of them stopped."
+    assert others.about == drawn.about
 
 
-def test_one_cutoff_is_a_grid_all_the_same(compared):
+@pytest.mark.parametrize("count", [1, 3, 5, 8])
+def test_no_metric_is_lost(compared, count):
+    names = [
+        f"{metric}@20"
+        for metric in ("ndcg", "recall", "precision", "hit", "mrr", "map", "itemcoverage", "gini")[:count]
+    ]
     for name in ("one", "two", "pair"):
         path = compared.rows[0].histories[7].with_name(f"{name}.json")
         histories = json.loads(path.read_text())
         for entry in (entry for history in histories.values() for entry in history):
-            entry["valid"] = {f"{metric}@20": 0.5 for metric in ("recall", "ndcg", "precision", "hit", "mrr")}
+            entry["valid"] = dict.fromkeys(names, 0.5)
         path.write_text(json.dumps(histories))
     axes = metrics.PICTURE.draw(compared).figure.axes
-    assert [axis.get_ylabel() for axis in axes if axis.axison][-1] == "validation mrr@20"
-    assert [axis.get_xlabel() for axis in axes] == ["", "", "epoch", "epoch", "epoch", ""]
+    assert len(axes) == min(count, 3)
+    if count > 3:
+        axes += more_metrics.PICTURE.draw(compared).figure.axes
+        assert all(axis.get_xlabel() == "epoch" for axis in axes[-min(3, count - 3) :] if axis.axison)
+    else:
+        with pytest.raises(UserError, match="there are no more metrics than those above"):
+            more_metrics.PICTURE.draw(compared)
+    assert [axis.get_ylabel() for axis in axes if axis.axison] == [f"validation {name}" for name in names]
 
 
 def test_a_model_without_losses_has_no_panel_of_them(compared):
@@ -69,7 +83,7 @@ def test_teachers_that_learn_along(compared):
     drawn = losses.PICTURE.draw(compared)
     assert lines(drawn.figure.axes[1])["teacher id"] == near([(1, 0.125), (2, 0.125)])
     assert drawn.about.startswith("Seed 8.")
-    assert list(lines(metrics.PICTURE.draw(compared).figure.axes[3])) == ["BPR"]
+    assert list(lines(metrics.PICTURE.draw(compared).figure.axes[0])) == ["BPR"]
 
 
 @pytest.mark.parametrize("picture", [losses.PICTURE, metrics.PICTURE])
