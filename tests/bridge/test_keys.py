@@ -163,7 +163,6 @@ def split(text: str, **more: str) -> str:
         ("checkpoint_dir=", "checkpoint_dir='' is not valid: it is no path"),
         ("result_file=a\0b", "it is no path"),
         ("log_wandb=7", "log_wandb=7 is not valid"),
-        ("dataset_save_path=[1]", "dataset_save_path"),
     ],
 )
 def test_what_is_refused(word, says):
