@@ -101,6 +101,11 @@ class KDConfig(Config):
         model_class = model if isinstance(model, type) else self._find_model(str(model))
         return model_class.__name__, model_class, dataset_name(dataset)
 
+    def _update_internal_config_dict(self, file: str) -> dict[str, Any]:
+        values = properties.values_of_recbole(file)
+        self.internal_config_dict.update(values)
+        return values
+
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
         data_path = self.external_config_dict.get("data_path", self.internal_config_dict["data_path"])
