@@ -116,6 +116,8 @@ def _known_names() -> set[str]:
 
 
 def _exact(name: str) -> str:
+    if name in recbole_models() or MODELS.is_ours(name) or name in _IMPORTED:  # what packages offer is slow to find out
+        return name
     known = _known_names()
     meant = [other for other in known if other.lower() == name.lower()]
     return meant[0] if name not in known and len(meant) == 1 else name

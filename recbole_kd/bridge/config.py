@@ -101,13 +101,20 @@ class KDConfig(Config):
         model_class = model if isinstance(model, type) else self._find_model(str(model))
         return model_class.__name__, model_class, dataset_name(dataset)
 
+    def _update_internal_config_dict(self, file: str) -> dict[str, Any]:
+        values = properties.values_of_recbole(file)
+        self.internal_config_dict.update(values)
+        return values
+
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
         data_path = self.external_config_dict.get("data_path", self.internal_config_dict["data_path"])
+        if not isinstance(data_path, str | Path):
+            raise UserError(f"data_path={data_path!r} is no folder; give the one that holds the data set's")
         tuned = self.external_config_dict.get("tuned", True)
         self.internal_config_dict.update(own_defaults(model_class))
         own = [properties.model_file(model)] + [properties.tuned_file(model, dataset)] * bool(tuned)
-        for file in own_default_files(model, dataset, data_path, tuned):
+        for file in own_default_files(model, dataset, str(data_path), tuned):
             values = read_yaml(file)
             if file.parent == Path(data_path) / dataset:
                 self._check_keys(values, f" in {file}")
@@ -136,7 +143,8 @@ class KDConfig(Config):
         return ",".join(found if found.lower() == name.lower() else name for name, found in classes.items())
 
     def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
-        models = [self.model_class, *map(self._find_model, self._models_of_stages())]
+        names = [name for name in self._models_of_stages() if name]
+        models = [self.model_class, *map(self._find_model, names)]
         known = properties.known_keys().union(*map(_own_keys, models))
         for key in map(str, given):
             if key not in known and OF_STAGE.sub("", key) not in known and not key.startswith("alias_of_"):

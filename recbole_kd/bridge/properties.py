@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,16 @@ def search_file(model: str) -> Path:
 def values_of(file: Path) -> dict[str, Any]:
     """What a YAML file of ours or RecBole's says, nothing if it is missing or empty."""
     return read_yaml(file) if file.is_file() else {}
+
+
+def values_of_recbole(file: str) -> dict[str, Any]:
+    """What one of RecBole's YAML files says; each is read once, and every caller gets values of its own."""
+    return deepcopy(_kept(file))
+
+
+@cache
+def _kept(file: str) -> dict[str, Any]:
+    return values_of(Path(file))
 
 
 @cache

@@ -64,6 +64,29 @@ def _not_here(value: Any) -> Any:
     return value
 
 
+def _cutoffs(value: Any) -> Any:
+    several = isinstance(value, list) and bool(value)
+    if not several and (isinstance(value, bool) or not isinstance(value, int)):
+        meant = f"[{', '.join(map(str, value))}]" if isinstance(value, tuple) else "[10, 20]"
+        raise refused(f"write the length of the lists, or several as {meant}")
+    return value
+
+
+def _metrics(value: Any) -> Any:
+    if isinstance(value, str) and "," in value:
+        raise refused(f"write several as a list, [{value}]")
+    if not isinstance(value, str) and not (isinstance(value, list) and value):
+        raise refused("write names of metrics, as [Recall, NDCG]")
+    return value
+
+
+def _names_of_models(value: Any) -> Any:
+    names = value if isinstance(value, list) else [value]
+    if value is not None and not all(isinstance(name, str) for name in names):
+        raise refused("write the name of a model, or several as A,B where a method takes several")
+    return value
+
+
 def _state(value: Any) -> Any:
     if value is not None and str(value).lower() not in _STATES:
         raise refused(f"write one of {', '.join(_STATES)}")
@@ -121,14 +144,14 @@ class RunSettings(FeatureSettings, DataSettings):
     eval_args: EvalArgs
     repeatable: bool = False
     metric_decimal_place: _Decimals = 4
-    topk: Count | Annotated[list[Count], Field(min_length=1)]
-    metrics: str | Annotated[list[str], Field(min_length=1)]
+    topk: Annotated[Count | list[Count], BeforeValidator(_cutoffs)]
+    metrics: Annotated[str | list[str], BeforeValidator(_metrics)]
     valid_metric: str
     valid_metric_bigger: Annotated[Any, Effect.YARDSTICK] = None
     tail_ratio: Annotated[Positive | None, Effect.YARDSTICK] = None  # of TailPercentage
     eval_mask: Annotated[Literal["recbole", "train"], Effect.YARDSTICK]
 
-    teacher: Annotated[str | list[str] | None, Effect.MODELS]
+    teacher: Annotated[str | list[str] | None, BeforeValidator(_names_of_models), Effect.MODELS]
     assistant: Annotated[str | None, Effect.MODELS]
     student: Annotated[str | None, Effect.MODELS]
     init: Annotated[Literal["xavier", "teacher"], Effect.RUN]

@@ -20,6 +20,7 @@ Train a model, or a teacher and its distilled student, and evaluate it with RecB
   --model=MODEL          {own}
                          or any general recommender of RecBole:
                          {recbole}
+                         or a class of your own: package.module:Class
   --dataset=NAME         a folder of RecBole's atomic files in --data_path (default dataset/), or ml-100k
   --config_files=FILES   YAML files, separated by spaces
   --any_key=value        any key of RecBole or of properties/; teacher_KEY and student_KEY set it for one stage

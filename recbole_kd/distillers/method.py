@@ -24,7 +24,8 @@ class DistillationMethod(GeneralRecommender):
     def __init__(self, config: Config, dataset: Dataset) -> None:
         super().__init__(config, dataset)
         if not isinstance(config, KDConfig):  # stock RecBole's, which knows no stages
-            config = KDConfig(type(self), config["dataset"], config_dict=config.external_config_dict)
+            given, find = config.external_config_dict, type(self).student_class
+            config = KDConfig(type(self), config["dataset"], config_dict=given, find_model=find)
         model = type(self).student_class(config["student"])
         self.student: GeneralRecommender = model(config.for_stage("student", model), dataset)
 

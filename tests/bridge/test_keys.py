@@ -152,6 +152,14 @@ def split(text: str, **more: str) -> str:
         # evaluation
         ("metric_decimal_place=four", "metric_decimal_place='four' is not valid"),
         ("repeatable=1", "repeatable=1 is not valid"),
+        ("metrics=7", r"metrics=7 is not valid: write names of metrics, as \[Recall, NDCG\]"),
+        ("metrics=[]", "write names of metrics"),
+        ("metrics=NDCG,Recall", r"write several as a list, \[NDCG,Recall\]"),
+        ("topk=5,10", r"write the length of the lists, or several as \[5, 10\]"),
+        ("topk=[]", "write the length of the lists"),
+        ("topk=0", "topk=0 is not valid: .*greater than or equal to 1"),
+        ("topk=[5, 0]", r"topk\[1\]=0 is not valid"),
+        ("teacher=[[1]]", "write the name of a model"),
         # surroundings
         ("gpu_id=first", "gpu_id='first' is not valid: write the number of a GPU"),
         ("gpu_id=True", "write the number of a GPU"),
@@ -163,7 +171,6 @@ def split(text: str, **more: str) -> str:
         ("checkpoint_dir=", "checkpoint_dir='' is not valid: it is no path"),
         ("result_file=a\0b", "it is no path"),
         ("log_wandb=7", "log_wandb=7 is not valid"),
-        ("dataset_save_path=[1]", "dataset_save_path"),
     ],
 )
 def test_what_is_refused(word, says):

@@ -5,6 +5,7 @@ import pytest
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, effect_of, keys_with
 from recbole_kd.registry import make_config
+from recbole_kd.training.plan import make_plan
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,32 @@ def test_the_numerics_are_part_of_it(checkerboard, monkeypatch):
 
 def test_all_keys_of_our_yaml_are_declared():
     assert properties.keys_of(properties.FOLDER / "overall.yaml") <= set(RunSettings.model_fields)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        *(
+            {"worker": 2},
+            {"gpu_id": "1"},
+            {"gpu_id": [0, 1]},
+            {"save_dataset": False},
+            {"nproc": 1},
+            {"use_gpu": False},
+        ),
+        *({"log_wandb": False}, {"wandb_project": "mine"}, {"eval_batch_size": 7}, {"show_progress": False}),
+    ],
+)
+def test_no_surrounding_is_part_of_a_results_digest(checkerboard, values):
+    plain = make_config("BPR", "board")
+    changed = make_config("BPR", "board", config_dict=values)
+    assert changed.fingerprint() == plain.fingerprint()
+    assert make_plan(changed).identity() == make_plan(plain).identity()
+
+
+def test_what_is_read_anew_of_a_value_leaves_digests(checkerboard):
+    """Digests of RecBole's defaults, given by hand, are those of release 0.1.0."""
+    plain = make_config("BPR", "board").fingerprint()
+    negatives = {"distribution": "uniform", "sample_num": 1, "alpha": 1.0, "dynamic": False, "candidate_num": 0}
+    for values in ({"train_neg_sample_args": negatives}, {"field_separator": "\\t"}, {"eval_args": {"mode": "full"}}):
+        assert make_config("BPR", "board", config_dict=values).fingerprint() == plain

@@ -35,8 +35,8 @@ def _pairs(rows, items):
         ({"mode": "uni1000000"}, "mode uni1000000 draws 1,000,000 items .* there are 24; write mode: full"),
         ({"mode": {"valid": "full", "test": "pop25"}}, "mode pop25 draws 25"),
         ({"mode": "labeled"}, "the data have no column label"),
-        ({"order": "TO"}, "the data have no column timestamp"),
-        ({"split": {"TS": [8, 1, 1]}}, "the data have no column timestamp"),
+        ({"order": "TO"}, "the column .timestamp. is not loaded; add it to load_col"),
+        ({"split": {"TS": [8, 1, 1]}}, "the column .timestamp. is not loaded; add it to load_col"),
     ],
 )
 def test_evaluations_that_the_data_do_not_allow(checkerboard, values, says):

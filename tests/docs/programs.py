@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.config import OF_STAGE
+from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import COMMANDS, recommend
 from recbole_kd.cli.convert import add_arguments
@@ -22,7 +23,7 @@ from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.experiments.compare import command as compare_command
 from recbole_kd.experiments.tune.search import Search, TuneSettings
 from recbole_kd.registry import make_config
-from recbole_kd.training.plan import make_plan, settings_of
+from recbole_kd.training.plan import make_plan
 from tests.processes import ROOT
 
 PLACEHOLDERS = {"MODEL": "LightGCN", "NAME": "ml-100k"}  # words in capitals that a reader is to replace
@@ -129,7 +130,7 @@ def _teach(words: Sequence[str]) -> None:
         config = make_config(config_file_list=files, arguments=given)
         demand(not issubclass(config.model_class, DistillationMethod), f"{config.model} is no single model")
         config = config.for_stage("teacher", config.model_class)
-        settings_of(config.model_class).read(config)
+        declared_settings(config.model_class).read(config)
 
 
 def _tune(words: Sequence[str]) -> None:
