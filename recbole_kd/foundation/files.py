@@ -47,13 +47,13 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
         CannotWrite: the disk is full, or the file or its folder cannot be written.
     """
     path = Path(path)
-    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
+    encoding, errors, newline = (None, None, None) if "b" in mode else ("utf-8", "surrogateescape", "\n")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent, path.name)
         temporary, descriptor = _open_part(path)
     try:
-        with writing(path), open(descriptor, mode, encoding=encoding, newline=newline) as stream:
+        with writing(path), open(descriptor, mode, encoding=encoding, errors=errors, newline=newline) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

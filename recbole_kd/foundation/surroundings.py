@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import locale
 import os
 import re
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,9 +102,9 @@ def sentence_of(error: BaseException) -> str | None:
     """What to tell a user of an error that is the machine's or the user's; None where it is a fault of the program."""
     if isinstance(error, UserError):
         return str(error)
-    memory = _memory(error)
-    if memory:
-        return memory
+    told = _memory(error) or _locale(error)
+    if told:
+        return told
     found = fault_of(error)
     if found is None:
         return None
@@ -190,6 +192,14 @@ def _memory(error: BaseException) -> str | None:
         f"memory ran out{asked}; lower train_batch_size, eval_batch_size, embedding_size or cache_topk, or use a "
         "machine with more"
     )
+
+
+def _locale(error: BaseException) -> str | None:
+    """Of an error that comes from a locale that knows ASCII alone, what to set."""
+    encodings = {locale.getpreferredencoding(False).lower(), sys.getfilesystemencoding().lower()}
+    if not isinstance(error, UnicodeError) or encodings <= {"utf-8", "utf8"}:
+        return None
+    return f"this locale has no name for some characters ({error}); set PYTHONUTF8=1 and repeat the command"
 
 
 def _chain(error: BaseException) -> list[BaseException]:
