@@ -67,9 +67,36 @@ def settings_of_recbole(model: str) -> type[Settings]:
     return _settings(model, properties.RECBOLE_FOLDER)
 
 
+def declared_settings(model: type) -> type[Settings]:
+    """The hyperparameters of a model: its ``settings_class``, its ``DEFAULTS``, or those of RecBole's YAML file.
+
+    ``DEFAULTS`` is a dict of values by key, for models of other authors; their types are those of the values.
+    """
+    found: type[Settings] | None = getattr(model, "settings_class", None)
+    if found is not None:
+        return found
+    defaults = getattr(model, "DEFAULTS", None)
+    if isinstance(defaults, dict):
+        return _of_defaults(model.__name__, {str(key): value for key, value in defaults.items()})
+    return settings_of_recbole(model.__name__)
+
+
+def own_defaults(model: type) -> dict[str, Any]:
+    """The values that a class of the user's own brings for its keys, as a YAML file does for RecBole's."""
+    if "model_source" in vars(model) or isinstance(getattr(model, "DEFAULTS", None), dict):
+        fields = declared_settings(model).model_fields
+        found = {key: field.get_default() for key, field in fields.items() if not field.is_required()}
+        return {**found, "model_source": vars(model).get("model_source", "")}
+    return {}
+
+
 @cache
 def _settings(model: str, folder: Any) -> type[Settings]:
     defaults = properties.values_of(folder / "model" / f"{model}.yaml")
+    return _of_defaults(model, defaults)
+
+
+def _of_defaults(model: str, defaults: dict[str, Any]) -> type[Settings]:
     own = {key: default for key, default in defaults.items() if key not in RunSettings.model_fields}
     fields: dict[str, Any] = {key: (_type_of(model, key, default), default) for key, default in own.items()}
     return create_model(f"{model}Settings", __base__=_OfRecBole, **fields)

@@ -89,8 +89,11 @@ class SafeTrainerMixin(SnapshotMixin):
     def evaluate(
         self, eval_data: Any, load_best_model: bool = True, model_file: str | None = None, show_progress: bool = False
     ) -> dict[str, float]:
-        """RecBole's evaluation, with the checkpoint read by the safe loader."""
-        if eval_data and load_best_model:
+        """RecBole's evaluation, with the checkpoint read by the safe loader.
+
+        The best weights are loaded even if there is nothing to evaluate, as in a stage that stock RecBole will test.
+        """
+        if load_best_model:
             path = model_file or self.saved_model_file
             checkpoint = load_checkpoint(path, self.device)
             self.model.load_state_dict(checkpoint["state_dict"])

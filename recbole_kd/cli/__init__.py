@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from recbole_kd import __version__
 from recbole_kd.cli.ending import guarded
 from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.versions import VERSION
 
 COMMANDS = {
     "train": "train and distil models",
@@ -28,13 +28,15 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def train_script() -> int:
     """Entry point of ``run_recbole_kd.py``."""
-    return guarded(lambda words: _command("train")(words, "python run_recbole_kd.py"), sys.argv[1:])
+    return guarded(lambda words: _run(words, script="python run_recbole_kd.py"), sys.argv[1:])
 
 
-def _run(words: Sequence[str]) -> int:
-    if list(words) == ["--version"]:
-        print(f"recbole-kd {__version__}")
+def _run(words: Sequence[str], script: str = "") -> int:
+    if "--version" in words:
+        print(f"recbole-kd {VERSION}")
         return 0
+    if script:
+        return _command("train")(words, script)
     if not words or words[0] in ("-h", "--help"):
         print("usage: recbole-kd COMMAND ...\n")
         for name, what in COMMANDS.items():

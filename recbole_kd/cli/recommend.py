@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import streams
-from recbole_kd.cli.words import wants_help
+from recbole_kd.cli.words import joined, wants_help
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
@@ -69,7 +69,7 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print(HELP)
         return 0
-    given = parse_arguments(words)
+    given = parse_arguments(joined(words))
     for key, what in (("checkpoint", "PATH"), ("users", "TOKENS")):
         if not given.get(key):
             raise UserError(f"no {key} is given; add --{key}={what}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
-import sys
 import tempfile
 import time
 import traceback
@@ -14,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.foundation.plain import plain_values
+from recbole_kd.foundation.versions import versions
 
-_PACKAGES = ("recbole-kd", "recbole", "torch", "numpy", "scipy", "pandas", "pydantic", "optuna", "matplotlib")
 DEBUG = "RECBOLE_KD_DEBUG"  # an environment variable
 _REPORT = "CONTRIBUTING.md says where to report it"
 
@@ -47,17 +45,6 @@ def bug_text(error: BaseException, words: Sequence[str], settings: Mapping[str, 
     except Exception as other:  # a report must not fail on what it reports
         lines.append(f"  unreadable: {one_line(other)}")
     return "\n".join([*lines, ""])
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that matter, of Python and of the platform, by name."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return {**found, "python": sys.version.split()[0], "platform": platform.platform()}
 
 
 def keep_bug(text: str, folders: Iterable[str | os.PathLike[str]]) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -220,16 +219,16 @@ def _take_up(job: _Job, trainer: Any) -> None:
     """Go on where a training was cut off, or begin afresh."""
     trajectory = trajectory_folder(job.path)
     if job.trajectory_every is not None:
+        if trajectory.is_symlink() or trajectory.is_file():
+            raise UserError(f"{trajectory} is no folder of ours; delete it")
         trainer.keep_trajectory(trajectory, job.trajectory_every)
     if not trainer.use_snapshots(job.snapshot, job.loaders.generators()) or not job.config["resume"]:
         _remove(job.snapshot)
     epoch = trainer.take_up()
     if epoch is None:
         _remove(job.partial)
-        if job.trajectory_every is not None and (trajectory.is_symlink() or trajectory.is_file()):
-            raise UserError(f"{trajectory} is no folder of ours; delete it")
-        if job.trajectory_every is not None and trajectory.is_dir():
-            shutil.rmtree(trajectory)
+        if job.trajectory_every is not None:
+            _remove(*trajectory.glob("[0-9][0-9][0-9][0-9][0-9].pth"))  # what else lies there is not ours
     else:
         getLogger().info(f"{job.name}: taken up after epoch {epoch} from {job.snapshot} (--resume=false starts over)")
 

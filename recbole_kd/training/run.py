@@ -9,6 +9,7 @@ from typing import Any
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders
+from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import own_trainer
 from recbole_kd.data.dataset import MultiModalDataset
@@ -22,7 +23,7 @@ from recbole_kd.training.callbacks import Callback, CallbackList
 from recbole_kd.training.fitting import Prepare, train_stage
 from recbole_kd.training.hearing import check_outputs, heard
 from recbole_kd.training.made import made_of
-from recbole_kd.training.plan import Plan, PlannedStage, make_plan, settings_of
+from recbole_kd.training.plan import Plan, PlannedStage, make_plan
 from recbole_kd.training.ranks import ranks
 from recbole_kd.training.record import Result, StageRecord
 from recbole_kd.training.teaching import Taught, teach
@@ -65,7 +66,7 @@ def keep_scores(given: KDConfig, callbacks: Sequence[Callback] = ()) -> TeacherC
     if issubclass(given.model_class, DistillationMethod):
         raise UserError(f"{given.model} is a distillation method; name the model that shall teach")
     config = given.for_stage("teacher", given.model_class)
-    settings_of(config.model_class).read(config)
+    declared_settings(config.model_class).read(config)
     check_outputs(config)
     with ranks(), heard(config, {"teacher": config["epochs"]}, callbacks) as callback:
         data = open_data(config)

@@ -22,7 +22,7 @@ from recbole_kd.data.interactions import matrix_of, popularity_of, positives_of
 from recbole_kd.distillers.base import Need, Teacher
 from recbole_kd.foundation.digest import sha256_of_file, sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.files import locked, own_folder
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
@@ -117,7 +117,7 @@ def teach(
     if not _SCORED & needs:
         digest = " ".join(digests) or trained.fingerprint
         return Taught(trained.record, Teacher(stage, **given), scores_of(trained.model), digest)
-    cache = _cache(config, loaders, trained, folder or _own_folder(config, path))
+    cache = _cache(config, loaders, trained, folder or own_folder(_own_folder(config, path)))
     teacher = Teacher(stage, cache, **given)
     return Taught(trained.record, teacher, cache, " ".join([cache.digest, *digests]))
 

@@ -211,10 +211,29 @@ class TestRefusals:
         with pytest.raises(UserError, match="teacher_n_layerz"):
             config("--teacher_n_layerz=3")
 
-    @pytest.mark.parametrize(("name", "near"), [("PromptMN", "PromptMM"), ("lightgcn", "LightGCN"), ("NCFF", "NGCF")])
+    @pytest.mark.parametrize(("name", "near"), [("PromptMN", "PromptMM"), ("lightgn", "LightGCN"), ("NCFF", "NGCF")])
     def test_unknown_model(self, checkerboard, name, near):
         with pytest.raises(UserError, match=f"there is no model called '{name}'.*{near}"):
             make_config(name, "board")
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            *(("DeepFM", "context-aware"), ("deepfm", "context-aware"), ("SASRec", "sequential")),
+            *(("KGAT", "knowledge-aware"), ("XGBoost", "decision-tree"), ("LightGBM", "decision-tree")),
+        ],
+    )
+    def test_a_model_of_another_kind_is_not_absent(self, checkerboard, name, kind):
+        with pytest.raises(UserError, match=f"{name} is a {kind} model of RecBole, of another kind .* BPR or LightGCN"):
+            make_config(name, "board")
+
+    def test_small_letters_will_do(self, checkerboard):
+        assert make_config("lightgcn", "board").model == "LightGCN"
+        assert make_config("promptmm", "board").model == "PromptMM"
+        plan = make_plan(make_config("rcekd", "board", arguments=["--teacher=bm3", "--student=bpr"]))
+        assert [stage.model.__name__ for stage in plan.stages] == ["BM3", "BPR"]
+        assert make_config("RCEKD", "board", config_dict={"teacher": "bm3, LIGHTGCN"})["teacher"] == "BM3,LightGCN"
+        assert plan.config["student"] == "BPR"
 
     def test_a_number_is_no_model(self, checkerboard):
         with pytest.raises(UserError, match="there is no model called '5'"):
@@ -297,6 +316,33 @@ class TestStages:
         assert (stages["teacher"]["epochs"], stages["student"]["epochs"]) == (3, 7)
         assert (stages["teacher"]["learning_rate"], stages["student"]["learning_rate"]) == (0.25, 0.5)
         assert not any(str(key).startswith(("teacher_", "student_")) for key in stages["teacher"].final_config_dict)
+
+    def test_a_users_plain_key_beats_what_a_file_sets_for_a_stage(self, checkerboard):
+        assert make_plan(config()).configs["student"]["learning_rate"] == 0.003  # student_learning_rate of the YAML
+        for stages in (
+            make_plan(config("--learning_rate=0.25")).configs,
+            make_plan(config(learning_rate=0.25)).configs,
+        ):
+            assert {stage["learning_rate"] for stage in stages.values()} == {0.25}
+        stages = make_plan(config("--learning_rate=0.25", "--student_learning_rate=0.5")).configs
+        assert (stages["teacher"]["learning_rate"], stages["student"]["learning_rate"]) == (0.25, 0.5)
+        Path("mine.yaml").write_text("learning_rate: 0.125\n")
+        assert make_plan(config(files=["mine.yaml"])).configs["student"]["learning_rate"] == 0.125
+        sizes = make_plan(config("--embedding_size=8", model="RCEKD")).configs
+        assert {stage["embedding_size"] for stage in sizes.values()} == {8}
+        assert make_plan(config(model="RCEKD")).configs["teacher"]["embedding_size"] == 128
+
+    @pytest.mark.parametrize("stage", ["teacher", "assistant", "student"])
+    def test_a_model_that_nobody_would_use(self, checkerboard, stage):
+        with pytest.raises(UserError, match=f"^{stage}: BPR is no distillation method, so nobody would use 'LightGCN'"):
+            make_plan(config(f"--{stage}=LightGCN", model="BPR"))
+
+    @pytest.mark.parametrize(
+        "model", ["ItemKNN", "AsymKNN", "EASE", "Pop", "Random", "SLIMElastic", "ADMMSLIM", "NCEPLRec"]
+    )
+    def test_a_student_without_a_gradient(self, checkerboard, model):
+        with pytest.raises(UserError, match=f"student: {model} is computed from the data at once"):
+            make_plan(config(f"--student={model}", model="RCEKD"))
 
     def test_a_stage_keeps_its_own_defaults(self, checkerboard):
         stages = make_plan(config()).configs
