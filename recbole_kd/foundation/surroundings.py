@@ -7,6 +7,7 @@ import locale
 import os
 import re
 import sqlite3
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -144,8 +145,23 @@ def check_file(path: str | os.PathLike[str], key: str) -> None:
     reason = _misfit(path.with_name(f"{path.name}{' ' * 15}"))  # a part has a longer name
     if reason:
         raise UserError(f"{key}={path} cannot be written: {reason}; give another --{key}")
+    refuse_device(path)
     if path.is_dir():
         raise UserError(f"{key}={path} is a folder; give the name of a file")
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse the name of a device, a pipe or a socket, which a file that is written whole would take the place of.
+
+    Raises:
+        UserError: there is one, or a link to one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f"{path} is a device or a pipe, and would be replaced by a file; give the name of a file")
 
 
 def _misfit(path: Path) -> str:

@@ -129,3 +129,15 @@ def test_a_locale_that_knows_ascii_alone_is_named(monkeypatch):
     assert "this locale has no name for some characters" in sentence_of(error)
     assert "set PYTHONUTF8=1" in sentence_of(error)
     assert sentence_of(KeyError("mine")) is None
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(UserError, match="is a device or a pipe"):
+            check_file(tmp_path / name, "result_file")
+        with pytest.raises(UserError, match="is a device or a pipe"), replacing(tmp_path / name, "w") as stream:
+            stream.write("x")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
