@@ -45,8 +45,9 @@ class Events(SummaryWriter):
 
     def add_hparams(self, hparam_dict: Any, metric_dict: Any, *args: Any, **kwargs: Any) -> None:
         """Write the hyperparameters and the result into a folder of their own, ``hparams``."""
+        plain = {key: _printable(value) for key, value in hparam_dict.items()}
         with type(self)(str(Path(self.log_dir) / "hparams")) as writer:
-            for summary in hparams(hparam_dict, metric_dict):
+            for summary in hparams(plain, metric_dict):
                 writer._get_file_writer().add_summary(summary)
             for name, value in metric_dict.items():
                 writer.add_scalar(name, value)
@@ -130,6 +131,11 @@ def own_events(config: Any) -> Iterator[None]:
         yield
     finally:
         module.get_tensorboard = before
+
+
+def _printable(value: Any) -> Any:
+    """A value that can stand in an event: names of files may hold bytes that are no text."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value
 
 
 def _record(event: Any) -> bytes:

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import finite_values
-from recbole_kd.foundation.surroundings import writing
+from recbole_kd.foundation.surroundings import refuse_device, writing
 
 _PART = re.compile(r"\.(.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 _NOT_PLAIN = (errno.ELOOP, errno.ENXIO, errno.EISDIR)  # what open says of a link, a socket or pipe, a folder
@@ -47,13 +47,14 @@ def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any
         CannotWrite: the disk is full, or the file or its folder cannot be written.
     """
     path = Path(path)
-    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
+    encoding, errors, newline = (None, None, None) if "b" in mode else ("utf-8", "surrogateescape", "\n")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        refuse_device(path)
         _remove_leftovers(path.parent, path.name)
         temporary, descriptor = _open_part(path)
     try:
-        with writing(path), open(descriptor, mode, encoding=encoding, newline=newline) as stream:
+        with writing(path), open(descriptor, mode, encoding=encoding, errors=errors, newline=newline) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

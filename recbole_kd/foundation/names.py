@@ -19,4 +19,6 @@ def file_name(text: str, longest: int = 100) -> str:
 
 def cut(text: str, longest: int) -> str:
     """``text`` or its beginning, if it has more than ``longest`` bytes in UTF-8."""
-    return text.encode("utf-8", "surrogateescape")[:longest].decode("utf-8", "ignore")
+    while len(text.encode("utf-8", "surrogateescape")) > longest:
+        text = text[:-1]
+    return text

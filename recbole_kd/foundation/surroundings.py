@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import locale
 import os
 import re
 import sqlite3
+import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,9 +103,9 @@ def sentence_of(error: BaseException) -> str | None:
     """What to tell a user of an error that is the machine's or the user's; None where it is a fault of the program."""
     if isinstance(error, UserError):
         return str(error)
-    memory = _memory(error)
-    if memory:
-        return memory
+    told = _memory(error) or _locale(error)
+    if told:
+        return told
     found = fault_of(error)
     if found is None:
         return None
@@ -142,8 +145,23 @@ def check_file(path: str | os.PathLike[str], key: str) -> None:
     reason = _misfit(path.with_name(f"{path.name}{' ' * 15}"))  # a part has a longer name
     if reason:
         raise UserError(f"{key}={path} cannot be written: {reason}; give another --{key}")
+    refuse_device(path)
     if path.is_dir():
         raise UserError(f"{key}={path} is a folder; give the name of a file")
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse the name of a device, a pipe or a socket, which a file that is written whole would take the place of.
+
+    Raises:
+        UserError: there is one, or a link to one.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UserError(f"{path} is a device or a pipe, and would be replaced by a file; give the name of a file")
 
 
 def _misfit(path: Path) -> str:
@@ -190,6 +208,14 @@ def _memory(error: BaseException) -> str | None:
         f"memory ran out{asked}; lower train_batch_size, eval_batch_size, embedding_size or cache_topk, or use a "
         "machine with more"
     )
+
+
+def _locale(error: BaseException) -> str | None:
+    """Of an error that comes from a locale that knows ASCII alone, what to set."""
+    encodings = {locale.getpreferredencoding(False).lower(), sys.getfilesystemencoding().lower()}
+    if not isinstance(error, UnicodeError) or encodings <= {"utf-8", "utf8"}:
+        return None
+    return f"this locale has no name for some characters ({error}); set PYTHONUTF8=1 and repeat the command"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

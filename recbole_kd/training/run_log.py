@@ -47,7 +47,7 @@ class RunLog(Callback):
             path = Path(config["log_dir"]) / config.model / f"{run_name(config)}.log"
             try:
                 self._add(LogFile(path, level))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 reason = (fault_of(error) or (0, str(error)))[1].lower()
                 root.warning(f"no log is kept in {path.parent}: {reason}; --log_dir=FOLDER gives it another place")
 

@@ -38,3 +38,10 @@ def test_a_full_disk_is_told_once(tmp_path, caplog, capfd, limit):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert caplog.messages == [f"TensorBoard's events are not kept in {tmp_path / 'run'}: file too large"]
     assert capfd.readouterr().err == ""
+
+
+def test_names_that_are_no_text_are_escaped(tmp_path):
+    writer = Events(str(tmp_path / "run"))
+    writer.add_hparams({"result_file": "\udce7.json"}, {"hparam/best": 0.25})
+    writer.close()
+    assert EventAccumulator(str(tmp_path / "run" / "hparams")).Reload().Tags()["scalars"] == ["hparam/best"]

@@ -84,3 +84,4 @@ def test_names_of_files(text, name):
 def test_a_name_that_fits_is_left_alone():
     assert cut("a?b#c", 5) == "a?b#c"
     assert cut("影影", 5) == "影"
+    assert cut("\udce7\udcb5\udcb1", 3) == "\udce7\udcb5\udcb1"

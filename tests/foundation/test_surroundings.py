@@ -96,6 +96,7 @@ def test_sentences():
     with pytest.raises(RuntimeError) as raised:
         torch.zeros(10**15)
     assert "memory ran out (4000000000000000 bytes were asked for)" in sentence_of(raised.value)
+    assert sentence_of(UnicodeEncodeError("ascii", "电", 0, 1, "no")) is None
     assert fault_of(io.UnsupportedOperation("read")) is None
 
 
@@ -120,3 +121,23 @@ def test_a_folder_is_checked_before_anything_is_made(tmp_path):
     with pytest.raises(UserError, match="file name too long"):
         check_file(tmp_path / ("a" * 250), "result_file")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
+
+
+def test_a_locale_that_knows_ascii_alone_is_named(monkeypatch):
+    error = UnicodeEncodeError("ascii", "电", 0, 1, "ordinal not in range(128)")
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    assert "this locale has no name for some characters" in sentence_of(error)
+    assert "set PYTHONUTF8=1" in sentence_of(error)
+    assert sentence_of(KeyError("mine")) is None
+
+
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(UserError, match="is a device or a pipe"):
+            check_file(tmp_path / name, "result_file")
+        with pytest.raises(UserError, match="is a device or a pipe"), replacing(tmp_path / name, "w") as stream:
+            stream.write("x")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]

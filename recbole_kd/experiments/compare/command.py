@@ -27,6 +27,7 @@ from recbole_kd.experiments.results.significance import Test, paired_tests
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, CountOrZero, Settings
+from recbole_kd.training.hearing import check_outputs
 
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
 
@@ -93,6 +94,7 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     further += ["--tuned=false"] * (given.get("tuned", "").lower() == "false")  # nor the values of properties/tuned
     seeds = range(options.seed, options.seed + options.seeds)
     runs = plan(options.labels, seeds, further, config_files, options.tune_dir if options.tuned else None)
+    check_outputs(runs[0].config)
     out = Path(options.out or f"compare/{options.dataset}")
     files = [f"--config_files={' '.join(map(str, config_files))}"] if config_files else []
     comparison = Comparison(runs, out, options, f"recbole-kd compare {shlex.join([*words, *files])}")
@@ -201,6 +203,13 @@ class Comparison:
             "of a loaded model for 1 and for 1024 users at a time, one model after another, with "
             f"{threads} CPU thread{'s' * (threads > 1)} or on CUDA."
         )
+        cut_short = [
+            f"{row.label} ({len(row.at_epoch_limit)} of {len(row.stages)})" for row in rows if row.at_epoch_limit
+        ]
+        if cut_short:
+            notes.append(
+                f"Ended at the epoch limit and not by early stopping, of so many runs: {', '.join(cut_short)}."
+            )
         failures = [f"{record['label']}, seed {record['seed']} failed: {record['reason']}" for record in failed]
         return notes + failures
 

@@ -42,6 +42,11 @@ class Row:
         """What rows of one and the same model share: a teacher of several students."""
         return self.checkpoints if any(self.checkpoints) else (self.label,)
 
+    @property
+    def at_epoch_limit(self) -> list[int]:
+        """The seeds whose training ``epochs`` ended, and not early stopping."""
+        return [seed for seed, stage in self.stages.items() if stage.get("at_epoch_limit")]
+
     def metric(self, name: str) -> np.ndarray:
         """A test metric by seed."""
         return np.array([stage["test"][name] for stage in self.stages.values() if name in stage["test"]], np.float64)
