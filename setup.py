@@ -5,7 +5,9 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 VERSION = next(
-    line.split('"')[1] for line in Path("recbole_kd/__init__.py").read_text().splitlines() if "__version__ =" in line
+    line.split('"')[1]
+    for line in Path("recbole_kd/foundation/versions.py").read_text().splitlines()
+    if line.startswith("VERSION =")
 )
 
 TUNE = ["optuna>=4,<5"]

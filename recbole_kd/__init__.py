@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from recbole_kd.foundation import requirements
+from recbole_kd.foundation.versions import VERSION as __version__
 
 if TYPE_CHECKING:
     from recbole_kd.distillers.base import Distiller, Need, Teacher
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from recbole_kd.training.inside_recbole import register
     from recbole_kd.training.record import Result
 
-__version__ = "0.1.0"
 __all__ = [
     "Callback",
     "Distiller",

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.serialization import load as read_tensors  # not torch.load, for which others are lent another meanwhile
 
+from recbole_kd.bridge.checkpoint_schema import Damaged, check_state, checksum
 from recbole_kd.bridge.kept_embeddings import without_embeddings
 from recbole_kd.bridge.loose_values import as_tensors, from_tensors
 from recbole_kd.bridge.recbole import AbstractRecommender
@@ -38,7 +40,7 @@ def save_checkpoint(
         },
         **values,
     }
-    save_state(path, state)
+    save_state(path, {**state, "sha256": checksum(state)})
 
 
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
@@ -48,23 +50,59 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
-    """Read a checkpoint of :func:`save_checkpoint`; nothing in the file is executed.
+    """Read a checkpoint of :func:`save_checkpoint` and check it whole; nothing in the file is executed.
 
     Raises:
         UserError: the file is missing, cut short, or holds more than tensors and plain values.
+        Damaged: its bytes, or the types or the checksum of its values, are not those that were written.
+    """
+    state = load_state(path, device)
+    check_state(state, path)
+    state.pop("sha256", None)  # whoever changes a value and writes it again writes another
+    if isinstance(state.get("other_parameter"), dict):
+        try:
+            state["other_parameter"] = {name: from_tensors(value) for name, value in state["other_parameter"].items()}
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
+            raise Damaged(path, "other_parameter holds a matrix that is none") from None
+    return state
+
+
+def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read what :func:`save_state` wrote; nothing in the file is executed.
+
+    Raises:
+        UserError: the file is missing, cut short, or holds more than tensors and plain values.
+        Damaged: its bytes are not those that were written.
     """
     if not Path(path).is_file():
         raise UserError(f"there is no checkpoint at {path}")
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is not a whole checkpoint; delete it")
+    check_bytes(path)
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = read_tensors(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(f"{path} holds Python objects besides tensors and plain values; refusing to load it") from None
     except Exception:  # a damaged file makes PyTorch raise nearly anything
         raise UserError(f"{path} is not a whole checkpoint; delete it") from None
     if not isinstance(state, dict):
         raise UserError(f"{path} is no checkpoint of a model: it holds a {type(state).__name__}")
-    if isinstance(state.get("other_parameter"), dict):
-        state["other_parameter"] = {name: from_tensors(value) for name, value in state["other_parameter"].items()}
     return state
+
+
+def check_bytes(path: str | os.PathLike[str]) -> None:
+    """Compare each part of an archive with its checksum, which PyTorch does not; the file is read once, in pieces.
+
+    Raises:
+        Damaged: a part differs, is compressed, or is there twice.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+            names = {part.filename for part in parts}
+            whole = len(names) == len(parts) and all(part.compress_type == zipfile.ZIP_STORED for part in parts)
+            changed = archive.testzip() if whole else "its list of parts"
+    except Exception:  # a damaged archive makes zipfile raise nearly anything
+        changed = "its list of parts"
+    if changed:
+        raise Damaged(path, f"{changed} is not what was written")

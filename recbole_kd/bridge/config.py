@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from recbole.config import Config
 
 from recbole_kd.bridge import compat, properties
+from recbole_kd.bridge.dataset_yaml import check_dataset_keys, dataset_name
+from recbole_kd.bridge.model_keys import declared_settings, own_defaults
+from recbole_kd.bridge.no_pickles import refuse_pickles
+from recbole_kd.bridge.run_checks import check_run, tidied
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
+from recbole_kd.bridge.written_values import YamlLoader, literal, parse_arguments, read_yaml
 from recbole_kd.foundation.digest import NUMERICS, sha256_of_values
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.plain import plain_values
 
+STAGES = ("teacher", "assistant", "student")
 OF_STAGE = re.compile(r"^(teacher\d*|assistant|student)_")
 FindModel = Callable[[str], type]
 
@@ -73,6 +77,9 @@ class KDConfig(Config):
         """Replaces RecBole's, which reads NumPy names that are gone."""
         compat.restore_removed_names()
 
+    def _build_yaml_loader(self) -> type[YamlLoader]:
+        return YamlLoader
+
     def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
         return {key: literal(value) if isinstance(value, str) else value for key, value in config_dict.items()}
 
@@ -82,19 +89,8 @@ class KDConfig(Config):
     def _load_config_files(self, file_list: Iterable[str]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for file in file_list:
-            values.update(self._read_yaml(Path(file)))
+            values.update(read_yaml(Path(file)))
         return values
-
-    def _read_yaml(self, file: Path) -> dict[str, Any]:
-        try:
-            values = yaml.load(file.read_text(encoding="utf-8"), Loader=self.yaml_loader)
-        except OSError as error:
-            raise UserError(f"cannot read the config file {file}: {error.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(values, dict | None):
-            raise UserError(f"{file} holds a {type(values).__name__}; it must hold lines of the form key: value")
-        return values or {}
 
     def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
         model = model or self.external_config_dict.get("model")
@@ -103,35 +99,53 @@ class KDConfig(Config):
             if not value:
                 raise UserError(f"no {key} is given; add --{key}=NAME")
         model_class = model if isinstance(model, type) else self._find_model(str(model))
-        return model_class.__name__, model_class, str(dataset)
+        return model_class.__name__, model_class, dataset_name(dataset)
 
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
         data_path = self.external_config_dict.get("data_path", self.internal_config_dict["data_path"])
         tuned = self.external_config_dict.get("tuned", True)
+        self.internal_config_dict.update(own_defaults(model_class))
         own = [properties.model_file(model)] + [properties.tuned_file(model, dataset)] * bool(tuned)
         for file in own_default_files(model, dataset, data_path, tuned):
-            values = self._read_yaml(file)
+            values = read_yaml(file)
             if file.parent == Path(data_path) / dataset:
                 self._check_keys(values, f" in {file}")
+                check_dataset_keys(values, file)
             self.internal_config_dict.update(values)
             self._method_values.update(values if file in own else {})
-        self._method_values.update(self.external_config_dict)
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         """Merge and check before RecBole works with the values, whose own errors are tracebacks."""
         self._check_keys(self.external_config_dict)
-        values = super()._get_final_config_dict()
-        settings = RunSettings.read(values)
-        settings.check_metrics()
+        values = tidied(super()._get_final_config_dict())
+        check_run(RunSettings.read(values), self.model_class)
+        declared_settings(self.model_class).read(values)
+        for stage in STAGES:
+            values[stage] = self._spelt(values.get(stage))
+        refuse_pickles(values)
         return values
 
+    def _spelt(self, names: Any) -> Any:
+        """Names of models as their classes spell them, for ``lightgcn`` means LightGCN."""
+        if isinstance(names, list):
+            return [self._spelt(name) for name in names]
+        if not isinstance(names, str) or not names:
+            return names
+        classes = {name: self._find_model(name).__name__ for name in model_names(names)}
+        return ",".join(found if found.lower() == name.lower() else name for name, found in classes.items())
+
     def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
-        known = properties.known_keys() | _keys_of_distiller(self.model_class)
+        models = [self.model_class, *map(self._find_model, self._models_of_stages())]
+        known = properties.known_keys().union(*map(_own_keys, models))
         for key in map(str, given):
             if key not in known and OF_STAGE.sub("", key) not in known and not key.startswith("alias_of_"):
                 hint = did_you_mean(key, known) or "; see recbole-kd train --help"
                 raise UserError(f"{key!r}{where} is not a key of RecBole or recbole_kd{hint}")
+
+    def _models_of_stages(self) -> list[str]:
+        given = {**self.internal_config_dict, **self.external_config_dict}
+        return [name for stage in STAGES for name in model_names(given.get(stage))]
 
     def _check_dataset(self) -> None:
         folder = Path(self["data_path"])
@@ -146,7 +160,8 @@ class KDConfig(Config):
 
         Args:
             stage: ``"student"``, ``"teacher"``, or ``"teacher2"`` and so on; a key ``teacher_learning_rate`` is the
-                ``learning_rate`` of all teachers and nobody else's, ``teacher2_learning_rate`` of the second alone.
+                ``learning_rate`` of all teachers and nobody else's, ``teacher2_learning_rate`` of the second alone. A
+                plain ``learning_rate`` that the user gives is that of each stage for which the user gives none.
             model_class: what the stage trains; its own YAML gives the defaults.
             drop: keys that only other stages read, so that they do not enter this stage's fingerprint.
         """
@@ -154,12 +169,12 @@ class KDConfig(Config):
         if not stage.startswith("teacher"):  # without a prefix a source is the teachers'
             drop |= set(keys_with(Effect.SOURCE))
         prefixes = stage_prefixes(stage)
-        values = {
-            key: value for key, value in self._method_values.items() if key not in drop and not OF_STAGE.match(key)
-        }
-        for prefix in prefixes:
-            own = {key: value for key, value in self._method_values.items() if key.startswith(prefix)}
-            values |= {key.removeprefix(prefix): value for key, value in own.items()}
+        values: dict[str, Any] = {}
+        for source in (self._method_values, self.external_config_dict):  # a user's plain key beats a file's of a stage
+            values |= {key: value for key, value in source.items() if key not in drop and not OF_STAGE.match(key)}
+            for prefix in prefixes:
+                own = {key: value for key, value in source.items() if key.startswith(prefix)}
+                values |= {key.removeprefix(prefix): value for key, value in own.items()}
         config = type(self)(model=model_class, dataset=self.dataset, config_dict=values, find_model=self._find_model)
         config.stage = stage
         return config
@@ -193,7 +208,7 @@ class KDConfig(Config):
             if key.startswith(prefix) and changes_stage(key.removeprefix(prefix))
         }
         if isinstance(given.get("teacher"), str) and len(self.teacher_names()) == 1:
-            found["model"] = given["teacher"]
+            found["model"] = self._find_model(self.teacher_names()[0]).__name__
         return found
 
     def fingerprint(self, *parts: str) -> str:
@@ -202,25 +217,28 @@ class KDConfig(Config):
         return sha256_of_values([NUMERICS, plain_values(values), parts], sort_keys=True)[:12]
 
 
-def recorded_values(config: Mapping[str, Any]) -> dict[str, Any]:
+def recorded_values(config: Mapping[str, Any], more: Iterable[str] = ()) -> dict[str, Any]:
     """What the config kept in a checkpoint says of a model and its data, fit to be a ``config_dict`` again.
 
     Where that run wrote and reported, on which device, and what RecBole worked out of other values is left out. The
-    values are not checked; :class:`KDConfig` does that.
+    values are not checked; :class:`KDConfig` does that. A model that is to be imported is left out.
+
+    Args:
+        config: what was kept.
+        more: keys of the model that only its class declares.
     """
-    kept = {*filter(changes_stage, properties.known_keys()), "data_path", "features_path"}
+    kept = {*filter(changes_stage, properties.known_keys()), "data_path", "features_path", *more}
     values = {key: value for key, value in config.items() if key in kept or str(key).startswith("alias_of_")}
     if isinstance(values.get("data_path"), str):
         values["data_path"] = str(Path(values["data_path"]).parent)  # RecBole has added the data set's name
-    negatives = values.get("train_neg_sample_args")
-    if isinstance(negatives, dict) and negatives.get("distribution") == "none":
-        values["train_neg_sample_args"] = None  # as RecBole takes it, and does not take its own word for it
+    if ":" in str(values.get("model")):
+        del values["model"]
     return values
 
 
 def model_names(value: Any) -> list[str]:
-    """Names separated by commas, or a list of them; none where there is no value."""
-    parts = value.split(",") if isinstance(value, str) else value or []
+    """Names separated by commas, or a list of them; none where there is no value, or one that is no name."""
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
     return [str(part).strip() for part in parts]
 
 
@@ -231,10 +249,10 @@ def stage_prefixes(stage: str) -> list[str]:
     return ["teacher_", f"teacher{stage.removeprefix('teacher') or 1}_"]
 
 
-def _keys_of_distiller(model: type) -> frozenset[str]:
-    """The hyperparameters of a method's distiller, which another package may have brought without a YAML file."""
-    distiller = getattr(model, "distiller_class", None)
-    return frozenset(distiller.settings_class.model_fields) if distiller else frozenset()
+def _own_keys(model: type) -> frozenset[str]:
+    """What a model, or a method's distiller, declares, which another package may have brought without a YAML file."""
+    declared = [one.settings_class for one in (getattr(model, "distiller_class", None),) if one is not None]
+    return frozenset().union(*(settings.model_fields for settings in [*declared, declared_settings(model)]))
 
 
 def own_default_files(model: str, dataset: str, data_path: str, tuned: bool = True) -> list[Path]:
@@ -247,36 +265,3 @@ def own_default_files(model: str, dataset: str, data_path: str, tuned: bool = Tr
     ]
     files += [properties.tuned_file(model, dataset)] * bool(tuned)
     return [file for file in files if file.is_file()]
-
-
-def parse_arguments(arguments: Iterable[str]) -> dict[str, str]:
-    """Split command-line words ``--key=value`` at the first ``=``.
-
-    Raises:
-        UserError: a word of another form, or one key given twice with different values.
-    """
-    values: dict[str, str] = {}
-    for word in arguments:
-        key, equals, value = word.removeprefix("--").partition("=")
-        if not word.startswith("--") or not equals or not key:
-            raise UserError(f"cannot read the argument {word!r}; write it as --key=value")
-        if values.setdefault(key, value) != value:
-            raise UserError(f"--{key} is given twice, as {values[key]!r} and {value!r}; keep one")
-    return values
-
-
-def literal(text: str) -> Any:
-    """The Python literal that ``text`` spells, ``true``/``false``/``null`` in any case, or the text itself.
-
-    A list or dict whose quotes the shell took, ``[Recall,NDCG]``, is read as YAML reads it.
-    """
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        pass
-    if text[:1] + text[-1:] in ("[]", "{}"):
-        try:
-            return yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            return text
-    return {"true": True, "false": False, "null": None}.get(text.lower(), text)

@@ -2,31 +2,73 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType
 
+from recbole_kd.bridge.filtering import CountedFilters
+from recbole_kd.bridge.reading import CheckedReading
+from recbole_kd.bridge.refusals import in_one_sentence, one_line
+from recbole_kd.foundation.errors import UserError
 
-class SoundDataset(Dataset):
+_PARTS = ("training", "validation", "test")
+
+
+class SoundDataset(CheckedReading, CountedFilters):
     """RecBole's data set; what it reads of atomic files is the same."""
 
     _rest_fields: Any  # RecBole's: token fields that are no alias
 
     def __init__(self, config: Any) -> None:
-        """Read the data set that ``config`` names."""
+        """Read the data set that ``config`` names.
+
+        Raises:
+            UserError: a file, a row of it, or a key that says how to read it is wrong.
+        """
         self._splits: list[Any] | None = None
-        super().__init__(config)
+        with in_one_sentence(f"the data set {config['dataset']!r} cannot be read with these settings"):
+            super().__init__(config)
 
     def build(self) -> list[Self]:
         """Split once: later calls return the same three data sets, so that several stages share one split.
 
         The first call draws random numbers exactly as RecBole's does, the later ones none.
+
+        Raises:
+            UserError: a part has no interactions, or ``eval_args`` is none that RecBole knows.
         """
         if self._splits is None:
-            self._splits = super().build()
+            with in_one_sentence(
+                f"the data set {self.dataset_name!r} cannot be split by eval_args={self.config['eval_args']}"
+            ):
+                parts = super().build()
+                self._check_parts(parts)
+            self._splits = parts
         return list(self._splits)
+
+    def _check_parts(self, parts: list[Any]) -> None:
+        for name, part in zip(_PARTS, parts, strict=True):
+            if len(part) == 0:
+                most = int(np.bincount(np.concatenate([other.inter_feat[self.uid_field] for other in parts])).max())
+                raise UserError(
+                    f"the {name} part of {self.dataset_name!r} has no interactions: eval_args splits by "
+                    f"{self.config['eval_args']['split']}, and no user has more than {most}; change the split, or "
+                    "give users with more interactions"
+                )
+
+    def _download(self) -> None:
+        """Fetch a data set that RecBole knows; what it says when that fails is a traceback."""
+        try:
+            super()._download()
+        except (Exception, SystemExit) as error:
+            # RecBole waits for other processes at the end, of which there may be none
+            if not Path(self.dataset_path, f"{self.dataset_name}.inter").is_file():
+                raise UserError(
+                    f"the data set {self.dataset_name!r} is not in {self.dataset_path} and could not be fetched "
+                    f"({one_line(error)}); put its atomic files there"
+                ) from error
 
     def preloaded_of_items(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """The matrices of ``preload_weight`` that are of items, by the field of their values.

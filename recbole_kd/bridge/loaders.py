@@ -11,6 +11,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.data.interaction import Interaction
 from torch import Tensor
 
+from recbole_kd.bridge.no_pickles import no_saved_loaders
 from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.ops.ragged import Ragged
 
@@ -43,8 +44,11 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
         config: of the stage.
         dataset: keeps its split.
         mask_train_only: leave only training items out of the test ranking; RecBole leaves out validation items too.
+
+    Pickled loaders that lie in ``checkpoint_dir`` are not looked at.
     """
-    loaders = Loaders(*data_preparation(config, dataset))
+    with no_saved_loaders():
+        loaders = Loaders(*data_preparation(config, dataset))
     if mask_train_only and isinstance(loaders.test, FullSortEvalDataLoader):
         _mask_train_only(loaders)
     for loader in (loaders.valid, loaders.test):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 from functools import cache
+from pathlib import Path
 
+import recbole.model
 from recbole.model import general_recommender
 from recbole.utils import ModelType
 
@@ -21,9 +23,30 @@ def recbole_models() -> dict[str, type]:
     }
 
 
+_OTHER_KINDS = {
+    "context_aware_recommender": "context-aware",
+    "sequential_recommender": "sequential",
+    "knowledge_aware_recommender": "knowledge-aware",
+    "exlib_recommender": "decision-tree",
+}
+
+
+def kind_of_other_model(name: str) -> str:
+    """The kind of a model of RecBole that is no general recommender, ``""`` where it is none."""
+    for folder, kind in _OTHER_KINDS.items():
+        if name.isidentifier() and (Path(recbole.model.__path__[0]) / folder / f"{name.lower()}.py").is_file():
+            return kind
+    return ""
+
+
 def is_computed_at_once(model: type) -> bool:
     """Whether a model such as EASE, ItemKNN or Pop is computed from the data, and not trained step by step."""
     return getattr(model, "type", None) == ModelType.TRADITIONAL
+
+
+def has_no_gradient(model: type) -> bool:
+    """Whether nothing can be taught to a model, since its scores do not follow from parameters that are trained."""
+    return is_computed_at_once(model) or model.__name__ == "NCEPLRec"  # which factorises a matrix as it is built
 
 
 def scores_all_items(model: type) -> bool:

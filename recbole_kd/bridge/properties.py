@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import recbole
-import yaml
+
+from recbole_kd.bridge.written_values import read_yaml
 
 _PACKAGE = Path(__file__).parent.parent
 FOLDER = next(folder for folder in (_PACKAGE / "_properties", _PACKAGE.parent / "properties") if folder.is_dir())
@@ -34,7 +35,7 @@ def search_file(model: str) -> Path:
 
 def values_of(file: Path) -> dict[str, Any]:
     """What a YAML file of ours or RecBole's says, nothing if it is missing or empty."""
-    return (yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None) or {}
+    return read_yaml(file) if file.is_file() else {}
 
 
 @cache
@@ -49,6 +50,7 @@ def run_keys() -> frozenset[str]:
     from recbole.utils import argument_list
 
     keys = {"model", "dataset", "config_files", "local_rank", "nproc", "world_size", "offset", "ip", "port"}
+    keys |= {"encoding", "tail_ratio"}  # which RecBole reads and none of its lists has
     for name, value in vars(argument_list).items():
         if name.endswith("_arguments"):
             keys.update(value)

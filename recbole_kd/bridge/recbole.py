@@ -21,7 +21,6 @@ __all__ = [
     "RecBoleLightGCN",
     "calculate_valid_score",
     "data_preparation",
-    "init_logger",
     "init_seed",
     "xavier_uniform_initialization",
 ]
@@ -139,9 +138,6 @@ if TYPE_CHECKING:
     def init_seed(seed: int, reproducibility: bool) -> None:
         """Seed the global random number generators."""
 
-    def init_logger(config: Config) -> None:
-        """Log to the terminal and to a file under ``log/``."""
-
     def calculate_valid_score(valid_result: Mapping[str, float], valid_metric: str | None = None) -> float:
         """The number that early stopping goes by."""
 
@@ -157,4 +153,4 @@ else:
     from recbole.model.general_recommender.lightgcn import LightGCN as RecBoleLightGCN
     from recbole.model.init import xavier_uniform_initialization
     from recbole.model.loss import BPRLoss, EmbLoss
-    from recbole.utils import InputType, calculate_valid_score, init_logger, init_seed
+    from recbole.utils import InputType, calculate_valid_score, init_seed

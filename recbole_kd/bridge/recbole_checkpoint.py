@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge.checkpoint import load_checkpoint
+from recbole_kd.bridge.checkpoint_schema import Damaged, check_finite, check_state, trusted_config
 from recbole_kd.bridge.kept_embeddings import is_kept_embedding
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.pickles import Record, Sealed, Stored, number_of, read_pickle
@@ -40,7 +40,8 @@ def load_any_checkpoint(path: str | os.PathLike[str], device: torch.device | str
         there is of ``epoch`` and ``best_valid_score``, in our own checkpoints everything.
 
     Raises:
-        UserError: the file is missing, empty, cut short, no checkpoint, or in PyTorch's format of before 1.6.
+        UserError: the file is missing, empty, cut short, damaged, no checkpoint, or in PyTorch's format of before 1.6;
+            its weights are no numbers, or a name in its config would lead to another folder.
     """
     path = Path(path)
     if not path.is_file():
@@ -50,24 +51,28 @@ def load_any_checkpoint(path: str | os.PathLike[str], device: torch.device | str
             if stream.read(len(_LEGACY)) == _LEGACY:
                 raise UserError(f"{path} is in the format of PyTorch before 1.6; save it again with a newer one")
         raise UserError(f"{path} is not a whole checkpoint; copy it again")
-    with warnings.catch_warnings(), suppress(UserError):  # not ours, or damaged, which the other reader finds too
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the pickle protocol that RecBole takes
-        return _with_mappings(load_checkpoint(path, device), path)
+        try:
+            return _checked(load_checkpoint(path, device), path)
+        except Damaged:
+            raise
+        except UserError:
+            pass  # RecBole's
     try:
         with zipfile.ZipFile(path) as archive:
             state = _Archive(archive, device).load()
     except Exception:  # a damaged file makes zipfile, pickle and PyTorch raise nearly anything
         raise UserError(f"{path} is cut short or no checkpoint of a model; copy it again") from None
-    return _with_mappings(state, path)
+    check_state(state, path)
+    return _checked(state, path)
 
 
-def _with_mappings(state: dict[str, Any], path: Path) -> dict[str, Any]:
-    weights = state.get("state_dict")
-    if not isinstance(weights, Mapping) or not weights or not all(torch.is_tensor(value) for value in weights.values()):
-        raise UserError(f"{path} holds no weights of a model under state_dict; give a checkpoint of RecBole or ours")
+def _checked(state: dict[str, Any], path: Path) -> dict[str, Any]:
     for key in ("other_parameter", "config"):
         state[key] = state[key] if isinstance(state.get(key), dict) else {}
-    return state
+    check_finite(state, path)
+    return {**state, "config": trusted_config(state["config"], path)}
 
 
 _DTYPES = {
@@ -140,7 +145,9 @@ class _Archive:
         """All values of a storage; tensors that share one share it again."""
         if not isinstance(stored, Stored) or stored.args[0] != "storage":
             raise ValueError("no storage")
-        dtype, key = _DTYPES[stored.args[1].place], str(stored.args[2])
+        dtype, key = _DTYPES[stored.args[1].place], stored.args[2]
+        if not isinstance(key, str):
+            raise ValueError("no name of a storage")
         if key not in self._buffers:
             content = bytearray(self._archive.read(f"{self._folder}data/{key}"))
             values = torch.frombuffer(content, dtype=dtype) if content else torch.empty(0, dtype=dtype)
@@ -199,12 +206,16 @@ def _plain(value: Any) -> Any:
         if isinstance(value, Record):
             value = _known(value)
         if isinstance(value, dict):
-            return {str(key): copy(item) for key, item in value.items() if not _unknown(key) and not _unknown(item)}
+            return {str(key): copy(item) for key, item in value.items() if _is_key(key) and not _unknown(item)}
         if isinstance(value, list | tuple | set | frozenset):
             return [copy(item) for item in value if not _unknown(item)]
         return value if isinstance(value, str | int | float | bool) else None
 
     return None if _unknown(value) else copy(value)
+
+
+def _is_key(value: Any) -> bool:
+    return isinstance(value, str | int | float | None)
 
 
 def _unknown(value: Any) -> bool:

@@ -6,18 +6,18 @@ counts as another run, what a search may try and what is taken over from a check
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
-from recbole.evaluator.register import metric_types
+from pydantic import AfterValidator, BeforeValidator, Field
 from recbole.utils import argument_list
 
-from recbole_kd.foundation.errors import UserError, did_you_mean
-from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive, Settings
-
-_METRICS_OF_WHOLE_LISTS = frozenset({"auc", "gauc", "mae", "rmse", "logloss"})
+from recbole_kd.bridge.data_keys import DataSettings
+from recbole_kd.bridge.evaluation_keys import EvalArgs, GradientClipping, NegativeSampling
+from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive, Settings, refused
 
 
 class Effect(Enum):
@@ -35,11 +35,54 @@ class Effect(Enum):
     NOTHING = "where a run reads, writes and reports, and no figure"
 
 
+_STATES = ("info", "debug", "warning", "error", "critical")
 _OF_A_STAGE = frozenset({Effect.FIGURES, Effect.YARDSTICK})
+
+
+def _path(value: str | Path) -> str | Path:
+    if not str(value) or "\0" in str(value):
+        raise refused("it is no path")
+    return value
+
+
+def _devices(value: Any) -> Any:
+    text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"(-?\d+|(GPU|MIG)-[\w/-]+)?(,(\d+|(GPU|MIG)-[\w/-]+))*", text):
+        raise refused("write the number of a GPU, as 0 or 0,1, or -1 for none")
+    return value
+
+
+def _one_process(value: Any) -> Any:
+    if value not in (None, 1) or isinstance(value, bool):
+        raise refused("a run is one process; leave it out (torchrun -m recbole_kd teach uses several)")
+    return value
+
+
+def _not_here(value: Any) -> Any:
+    if value is not None:
+        raise refused("it is for RecBole's own launcher of several processes; leave it out")
+    return value
+
+
+def _state(value: Any) -> Any:
+    if value is not None and str(value).lower() not in _STATES:
+        raise refused(f"write one of {', '.join(_STATES)}")
+    return value
+
+
+def _no_transform(value: Any) -> Any:
+    if value is not None:
+        raise refused("RecBole's transforms are of sequences, which no general recommender has; leave it out")
+    return value
+
+
 _Ignored = Annotated[Any, Effect.NOTHING]
-_Path = Annotated[str | None, Effect.NOTHING]
-_Source = Annotated[str | None, Effect.SOURCE]
+_AnyPath = Annotated[str | Path, AfterValidator(_path)]
+_Path = Annotated[_AnyPath | None, Effect.NOTHING]
+_Source = Annotated[_AnyPath | None, Effect.SOURCE]
+_Decimals = Annotated[int, Field(ge=0, le=15)]  # more than a float has
 _Flag = Annotated[bool, Effect.NOTHING]
+_Launched = Annotated[Any, BeforeValidator(_not_here), Effect.NOTHING]
 
 
 class FeatureSettings(Settings):
@@ -52,7 +95,7 @@ class FeatureSettings(Settings):
     features_path: _Path = None
 
 
-class RunSettings(FeatureSettings):
+class RunSettings(FeatureSettings, DataSettings):
     """The keys of a run."""
 
     model: Annotated[Any, Effect.YARDSTICK] = None
@@ -65,11 +108,24 @@ class RunSettings(FeatureSettings):
     learning_rate: Positive
     weight_decay: NonNegative
     learner: Literal["adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"]
-    seed: CountOrZero
+    train_neg_sample_args: NegativeSampling | None = None
+    clip_grad_norm: GradientClipping | None = None
+    loss_decimal_place: _Decimals = 4
+    require_pow: bool = False
+    enable_amp: bool = False
+    enable_scaler: bool = False
+    transform: Annotated[Any, BeforeValidator(_no_transform)] = None
+    shuffle: bool = True
+    reproducibility: bool = True
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    eval_args: EvalArgs
+    repeatable: bool = False
+    metric_decimal_place: _Decimals = 4
     topk: Count | Annotated[list[Count], Field(min_length=1)]
     metrics: str | Annotated[list[str], Field(min_length=1)]
     valid_metric: str
     valid_metric_bigger: Annotated[Any, Effect.YARDSTICK] = None
+    tail_ratio: Annotated[Positive | None, Effect.YARDSTICK] = None  # of TailPercentage
     eval_mask: Annotated[Literal["recbole", "train"], Effect.YARDSTICK]
 
     teacher: Annotated[str | list[str] | None, Effect.MODELS]
@@ -90,50 +146,33 @@ class RunSettings(FeatureSettings):
     search: Annotated[dict[str, Any] | None, Effect.NOTHING]
     result_file: _Path
     report_dir: _Path
+    log_dir: _Path
 
-    # RecBole's, which it checks itself
-    data_path: _Ignored = None
-    checkpoint_dir: _Ignored = None
+    time_format: Annotated[str | None, Effect.NOTHING] = None  # the split, which a digest covers, tells of it
+
+    # RecBole's surroundings
+    data_path: _Path = None
+    checkpoint_dir: _Path = None
     config_file: _Ignored = None
     config_files: _Ignored = None
     save_dataset: _Ignored = None
     dataset_save_path: _Ignored = None
     save_dataloaders: _Ignored = None
     dataloaders_save_path: _Ignored = None
-    gpu_id: _Ignored = None
-    use_gpu: _Ignored = None
+    gpu_id: Annotated[Any, BeforeValidator(_devices), Effect.NOTHING] = "0"
+    use_gpu: _Flag = True
     device: _Ignored = None
-    worker: _Ignored = None
-    local_rank: _Ignored = None
+    worker: Annotated[CountOrZero, Effect.NOTHING] = 0
+    local_rank: _Launched = None
     single_spec: _Ignored = None
-    nproc: _Ignored = None
-    world_size: _Ignored = None
-    offset: _Ignored = None
-    ip: _Ignored = None
-    port: _Ignored = None
-    state: _Ignored = None
-    log_wandb: _Ignored = None
-    wandb_project: _Ignored = None
-
-    def check_metrics(self) -> None:
-        """Check metric names, and that the one for early stopping is among those computed.
-
-        Raises:
-            UserError: RecBole has no such metric, or would miss ``valid_metric`` after the first epoch.
-        """
-        metrics = [self.metrics] if isinstance(self.metrics, str) else self.metrics
-        for name in metrics:
-            if name.lower() not in metric_types:
-                raise UserError(f"metrics: RecBole has no metric {name!r}{did_you_mean(name, metric_types)}")
-        cutoffs = [self.topk] if isinstance(self.topk, int) else self.topk
-        computed: list[str] = []
-        for name in metrics:
-            computed += [name] if name.lower() in _METRICS_OF_WHOLE_LISTS else [f"{name}@{k}" for k in cutoffs]
-        if self.valid_metric.lower() not in map(str.lower, computed):
-            raise UserError(
-                f"valid_metric={self.valid_metric!r} is not computed, only {', '.join(computed)}; "
-                "change valid_metric, or metrics and topk"
-            )
+    nproc: Annotated[Any, BeforeValidator(_one_process), Effect.NOTHING] = None
+    world_size: _Launched = None
+    offset: _Launched = None
+    ip: _Launched = None
+    port: _Launched = None
+    state: Annotated[str | None, BeforeValidator(_state), Effect.NOTHING] = None
+    log_wandb: _Flag = False
+    wandb_project: Annotated[str | None, Effect.NOTHING] = None
 
 
 def effect_of(key: str) -> Effect:
@@ -163,4 +202,4 @@ def _declared() -> dict[str, Effect]:
 @cache
 def _of_the_data() -> frozenset[str]:
     lists = (argument_list.general_arguments, argument_list.evaluation_arguments, argument_list.dataset_arguments)
-    return frozenset().union(*lists)
+    return frozenset(DataSettings.model_fields).union(*lists)

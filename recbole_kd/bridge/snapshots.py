@@ -11,7 +11,7 @@ import torch
 from recbole.trainer import Trainer
 from torch import nn
 
-from recbole_kd.bridge.checkpoint import load_checkpoint, save_state
+from recbole_kd.bridge.checkpoint import load_state, save_state
 from recbole_kd.bridge.loose_values import LooseValues
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
@@ -60,7 +60,7 @@ class SnapshotMixin(_Base):
         """
         if self._snapshot is None or not self._snapshot.is_file():
             return None
-        state = load_checkpoint(self._snapshot)
+        state = load_state(self._snapshot)
         try:
             self._restore(state)
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):

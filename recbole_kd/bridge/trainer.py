@@ -11,12 +11,13 @@ from typing import Any
 from recbole.trainer import PretrainTrainer, Trainer
 from recbole.utils import get_trainer
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
 
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_checkpoint
 from recbole_kd.bridge.collector import LeanCollector
+from recbole_kd.bridge.events import Events, own_events
 from recbole_kd.bridge.recbole import AbstractRecommender
 from recbole_kd.bridge.snapshots import SnapshotMixin
+from recbole_kd.bridge.ticks import ticking
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import plain_values
 
@@ -30,14 +31,16 @@ class SafeTrainerMixin(SnapshotMixin):
     With :meth:`use_snapshots` a training that is cut off goes on as if it had not been.
     """
 
+    on_progress: Callable[[float], object] | None = None  # gets the epochs done, parts of one included
     on_validation: Callable[[History], object] | None = None  # gets the history; may end the training by raising
 
-    tensorboard: SummaryWriter  # RecBole's
+    tensorboard: Events  # RecBole's has no name of the run, and a thread that ends in tracebacks
     _trajectory: tuple[Path, int] | None = None
 
     def __init__(self, config: Any, model: AbstractRecommender, *args: Any, **kwargs: Any) -> None:
         self.history: History = []
-        super().__init__(config, model, *args, **kwargs)
+        with own_events(config):
+            super().__init__(config, model, *args, **kwargs)
         self.eval_collector = LeanCollector(config)
 
     def use_stage(self, checkpoint: Path, stage: str | None) -> None:
@@ -46,7 +49,7 @@ class SafeTrainerMixin(SnapshotMixin):
         if stage is None:
             return
         self.tensorboard.close()
-        self.tensorboard = SummaryWriter(str(Path(self.tensorboard.log_dir) / stage))
+        self.tensorboard = Events(str(Path(self.tensorboard.log_dir) / stage))
 
     def keep_trajectory(self, folder: Path, every: int) -> None:
         """Write the model as it is after every n-th epoch into ``folder``, one checkpoint each, ``00010.pth``."""
@@ -86,22 +89,30 @@ class SafeTrainerMixin(SnapshotMixin):
     def evaluate(
         self, eval_data: Any, load_best_model: bool = True, model_file: str | None = None, show_progress: bool = False
     ) -> dict[str, float]:
-        """RecBole's evaluation, with the checkpoint read by the safe loader."""
-        if eval_data and load_best_model:
+        """RecBole's evaluation, with the checkpoint read by the safe loader.
+
+        The best weights are loaded even if there is nothing to evaluate, as in a stage that stock RecBole will test.
+        """
+        if load_best_model:
             path = model_file or self.saved_model_file
             checkpoint = load_checkpoint(path, self.device)
             self.model.load_state_dict(checkpoint["state_dict"])
             self.model.load_other_parameter(checkpoint["other_parameter"])
             self.logger.info(f"Loading model structure and parameters from {path}")
-        return super().evaluate(eval_data, load_best_model=False, show_progress=show_progress)
+        own_bar = show_progress and self.on_progress is None
+        return super().evaluate(eval_data, load_best_model=False, show_progress=own_bar)
 
     def _train_epoch(self, train_data: Any, epoch_idx: int, *args: Any, **kwargs: Any) -> Any:
         self._snapshot_if_due(epoch_idx)
         start = time.perf_counter()
         self._begin_epoch(epoch_idx)
-        losses = super()._train_epoch(train_data, epoch_idx, *args, **kwargs)
+        tell = self.on_progress
+        with ticking(tell and (lambda part: tell(epoch_idx + part))):
+            losses = super()._train_epoch(train_data, epoch_idx, *args, **kwargs)
         seconds = time.perf_counter() - start
         self.history.append({"epoch": epoch_idx, "seconds": seconds, "losses": self._mean_losses(losses, train_data)})
+        if tell:
+            tell(epoch_idx + 1)
         if self._trajectory and (epoch_idx + 1) % self._trajectory[1] == 0:
             save_checkpoint(self._trajectory[0] / f"{epoch_idx + 1:05d}.pth", self.model, {}, epoch=epoch_idx)
         return losses

@@ -1,4 +1,4 @@
-"""The command line: ``recbole-kd train | teach | tune | compare | recommend | convert``, a file each."""
+"""The command line: ``recbole-kd train | teach | tune | compare | recommend | check | convert``, a file each."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from recbole_kd import __version__
-from recbole_kd.foundation import requirements
+from recbole_kd.cli.ending import guarded
 from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.versions import VERSION
 
 COMMANDS = {
     "train": "train and distil models",
@@ -16,41 +16,34 @@ COMMANDS = {
     "tune": "search the best values on the validation part",
     "compare": "train several models over several seeds, write one table and a page of pictures",
     "recommend": "print the best items of users by a trained model",
+    "check": "read a data set, say what is wrong with it, or print what a run would train on",
     "convert": "turn a published data layout into RecBole's files",
 }
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Entry point of ``recbole-kd`` and ``python -m recbole_kd``; returns the exit status."""
-    words = list(sys.argv[1:] if words is None else words)
-    if words == ["--version"]:
-        print(f"recbole-kd {__version__}")
-        return 0
-    if not words or words[0] in ("-h", "--help"):
-        print("usage: recbole-kd COMMAND ...\n")
-        for name, what in COMMANDS.items():
-            print(f"  {name:10} {what}")
-        print("\nrecbole-kd COMMAND --help tells more.")
-        return 0 if words else 2
-    return guarded(lambda: _command(words[0])(words[1:]))
+    return guarded(_run, sys.argv[1:] if words is None else words)
 
 
 def train_script() -> int:
     """Entry point of ``run_recbole_kd.py``."""
-    return guarded(lambda: _command("train")(sys.argv[1:], "python run_recbole_kd.py"))
+    return guarded(lambda words: _run(words, script="python run_recbole_kd.py"), sys.argv[1:])
 
 
-def guarded(command: Callable[[], int]) -> int:
-    """Run ``command``; what the user can mend is printed as one sentence, with exit status 2."""
-    try:
-        requirements.check()
-        return command()
-    except UserError as error:
-        print(f"recbole-kd: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("recbole-kd: interrupted; the same command goes on from the last finished stage", file=sys.stderr)
-        return 130
+def _run(words: Sequence[str], script: str = "") -> int:
+    if "--version" in words:
+        print(f"recbole-kd {VERSION}")
+        return 0
+    if script:
+        return _command("train")(words, script)
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: recbole-kd COMMAND ...\n")
+        for name, what in COMMANDS.items():
+            print(f"  {name:10} {what}")
+        print("\nrecbole-kd COMMAND --help tells more. --debug shows the traceback of a fault of the program.")
+        return 0 if words else 2
+    return _command(words[0])(words[1:])
 
 
 def _command(name: str) -> Callable[..., int]:

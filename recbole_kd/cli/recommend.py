@@ -10,8 +10,9 @@ from typing import IO, Literal
 
 from tqdm import tqdm
 
-from recbole_kd.bridge.config import parse_arguments
-from recbole_kd.cli.words import wants_help
+from recbole_kd.bridge.written_values import parse_arguments
+from recbole_kd.cli import streams
+from recbole_kd.cli.words import joined, wants_help
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
@@ -68,13 +69,15 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print(HELP)
         return 0
-    given = parse_arguments(words)
+    given = parse_arguments(joined(words))
     for key, what in (("checkpoint", "PATH"), ("users", "TOKENS")):
         if not given.get(key):
             raise UserError(f"no {key} is given; add --{key}={what}")
     options = read_options(Options, given)
     if options.users == "all" and not options.output and sys.stdout.isatty():
         raise UserError("the lists of all users do not fit a terminal; write them to a file with --output=FILE")
+    if "stdout" in streams.closed and not options.output:
+        raise UserError("standard output is closed, so the lists can go nowhere; write them with --output=FILE")
     result = sys.stdout
     try:
         with redirect_stdout(sys.stderr):  # RecBole's models print now and then

@@ -33,6 +33,7 @@ def main(words: Sequence[str]) -> int:
         print(HELP)
         return 0
     words, files = split_config_files(words)
-    cache = keep_scores(make_config(config_file_list=files, arguments=words), [Terminal()])
+    with Terminal() as terminal:
+        cache = keep_scores(make_config(config_file_list=files, arguments=words), [terminal])
     print(f"scores, for --cache_dir of a student: {cache.folder}")
     return 0

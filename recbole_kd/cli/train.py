@@ -36,7 +36,8 @@ often used:
   --result_file=PATH     write the result as JSON
   --report_dir=FOLDER    write the table and a picture of the training curves
   --resume=false         train again what checkpoint_dir holds already
-  --show_progress=false  no progress bars
+  --log_dir=log          where the log of the run is written, with its settings; null: nowhere
+  --show_progress=false  no progress bar
   --seed=2020 --epochs=300 --stopping_step=10 --learning_rate=0.001
 
 The command line beats YAML files, which beat <data_path>/<name>/<name>.yaml, which beats properties/.
@@ -52,7 +53,8 @@ def main(words: Sequence[str], prog: str = "recbole-kd train") -> int:
         return 0
     words, files = split_config_files(words)
     config = make_config(config_file_list=files, arguments=words)
-    result = train_and_test(config, [Terminal()])
-    if config["report_dir"]:
-        print(f"table and training curves: {', '.join(map(str, write_report(result)))}")
+    with Terminal() as terminal:
+        result = train_and_test(config, [terminal])
+        if config["report_dir"]:
+            print(f"table and training curves: {', '.join(map(str, write_report(result)))}")
     return 0

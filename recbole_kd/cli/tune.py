@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
-from recbole_kd.cli.terminal import log_to_file
+from recbole_kd.cli.terminal import Terminal
 from recbole_kd.cli.words import split_config_files, wants_help
 from recbole_kd.experiments.tune.search import tune
 
@@ -36,5 +37,6 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print(HELP)
         return 0
-    print(f"\n{tune(*split_config_files(words), begin=log_to_file).text}")
+    with Terminal(logging.WARNING) as terminal:
+        print(f"\n{tune(*split_config_files(words), begin=terminal.run_begins).text}")
     return 0

@@ -61,6 +61,10 @@ class MultiModalDataset(SoundDataset):
         """
         return self._store.get(modality)
 
+    def coverage(self, modality: str) -> tuple[int, int, int]:
+        """How wide a modality's rows are, how many items have one, and how many rows are of no item."""
+        return self._store.coverage(modality)
+
     def neighbours(self, modality: str, k: int) -> Neighbours:
         """Return the ``k`` items nearest to each by one modality; found once and kept beside the features.
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from recbole_kd.data.features import complete, find_modalities, item_ids_path, load_features
-from recbole_kd.data.matrix import finite_float32, row_blocks
+from recbole_kd.data.item_ids import read_item_ids
+from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
 
@@ -75,7 +77,7 @@ class FeatureStore:
         """The modality names: those selected, in that order, else all that were found, sorted."""
         found = {**self._find_files(), **self._preloaded}
         if self._selected is None:
-            return tuple(sorted(found))
+            return _checked(tuple(sorted(found)))
         for modality in self._selected:
             if modality not in found:
                 have = ", ".join(sorted(found)) if found else "none"
@@ -83,7 +85,7 @@ class FeatureStore:
                     f"modality {modality!r} of data set {self.name!r} is not in {self.folder} (found there: {have})"
                     f"{did_you_mean(modality, found) or '; put its features there or change modalities'}"
                 )
-        return self._selected
+        return _checked(self._selected)
 
     def get(self, modality: str) -> torch.Tensor:
         """Return float32 (item_num, d_m), row 0 zero; the same tensor at every call, so do not change it."""
@@ -99,6 +101,16 @@ class FeatureStore:
     def raw(self, modality: str) -> torch.Tensor:
         """Return :meth:`get` as if ``feature_norm`` were ``none``; read at each call."""
         return torch.from_numpy(self._load(modality, "none")) if self.feature_norm != "none" else self.get(modality)
+
+    def coverage(self, modality: str) -> tuple[int, int, int]:
+        """How wide a modality's rows are, how many items have one, and how many rows are of no item."""
+        items = set(map(str, self.item_tokens[1:]))
+        if modality in self._preloaded:
+            given = self._preloaded[modality]
+            return given.matrix.shape[1], int(given.present.sum()), 0
+        rows = set(read_item_ids(item_ids_path(self.folder, self.name)))
+        width = open_matrix(self._find_files()[modality], modality).shape[1]
+        return width, len(items & rows), len(rows - items)
 
     def _load(self, modality: str, feature_norm: str) -> np.ndarray:
         policies = (self.missing_features, feature_norm)
@@ -124,3 +136,12 @@ class FeatureStore:
                 )
             self._files = files
         return self._files
+
+
+def _checked(modalities: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse names that cannot be those of a model's layers: PyTorch parts names at dots and keeps some to itself."""
+    for name in modalities:
+        if "." in name or hasattr(nn.ModuleDict, name):
+            better = name.replace(".", "_") if "." in name else f"{name}_features"
+            raise UserError(f"a modality cannot be called {name!r}; rename it, in the file's name too, to {better!r}")
+    return modalities

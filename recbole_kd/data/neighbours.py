@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from logging import getLogger
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +12,11 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
-from recbole_kd.foundation.files import replacing
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import own_folder, replacing
+from recbole_kd.foundation.npy import NpyError, read_arrays
 from recbole_kd.ops.blocks import blocks
 
 _SCORES_AT_ONCE = 2**25
@@ -104,19 +105,21 @@ def cached_neighbours(folder: Path, name: str, features: Tensor, k: int, show_pr
         return found
     found = nearest_items(features, k, show_progress)
     try:
+        own_folder(folder)
         with replacing(path) as stream:
             np.savez(stream, items=found.items.numpy().astype(np.int32), similarity=found.similarity.numpy())
-    except OSError as error:
-        getLogger().warning(f"cannot keep the nearest items in {folder}: {error.strerror}")
+    except (OSError, UserError) as error:
+        getLogger().warning(f"cannot keep the nearest items in {folder}: {getattr(error, 'strerror', None) or error}")
     return found
 
 
 def _read(path: Path, shape: tuple[int, int]) -> Neighbours | None:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            items, similarity = torch.from_numpy(file["items"].astype(np.int64)), torch.from_numpy(file["similarity"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+        items, similarity = (torch.from_numpy(arrays[name]) for name in ("items", "similarity"))
+    except (NpyError, KeyError, TypeError):
         return None
+    items = items.long()
     whole = items.shape == shape and similarity.shape == shape and similarity.dtype == torch.float32
     return Neighbours(items, similarity) if whole and not _outside(items, shape[0]) else None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
-from recbole_kd.bridge.config import literal
+from recbole_kd.bridge.written_values import literal
 from recbole_kd.foundation.settings import Settings
 
 Options = TypeVar("Options", bound=Settings)

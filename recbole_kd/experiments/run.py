@@ -11,9 +11,10 @@ from recbole_kd.bridge.config import KDConfig
 from recbole_kd.experiments.report.of_run import write_report
 from recbole_kd.registry import make_config
 from recbole_kd.scoring.cache import TeacherCache
-from recbole_kd.training.callbacks import Callback
+from recbole_kd.training.callbacks import Callback, with_first
 from recbole_kd.training.record import Result
 from recbole_kd.training.run import keep_scores, train_and_test
+from recbole_kd.training.run_log import RunLog
 
 
 def run(
@@ -26,8 +27,8 @@ def run(
 ) -> Result:
     """Train and evaluate a model, or a teacher and its student.
 
-    Nothing is printed, and no log is kept; warnings go to the handlers that ``logging`` has; ``show_progress: True``
-    draws progress bars. Files are written where
+    Nothing is printed, and no log is kept unless ``log_dir`` names its folder; warnings go to the handlers that
+    ``logging`` has; ``show_progress: True`` draws a progress bar. Files are written where
     ``result_file`` and ``report_dir`` say; finished stages go to ``checkpoint_dir`` and TensorBoard's events to
     ``log_tensorboard``, as RecBole's do.
 
@@ -46,9 +47,9 @@ def run(
     Raises:
         UserError: something in the arguments, the config or the data that the user can mend.
     """
-    with _silence():
+    with _silence(), RunLog() as log:
         config = _silent(make_config(model, dataset, config_file_list, config_dict, arguments))
-        result = train_and_test(config, callbacks)
+        result = train_and_test(config, with_first(log, callbacks))
         if config["report_dir"]:
             write_report(result)
     return result
@@ -67,8 +68,9 @@ def teach(
     Returns:
         The cache; ``cache.folder`` is what students take as ``cache_dir``.
     """
-    with _silence():
-        return keep_scores(_silent(make_config(model, dataset, config_file_list, config_dict, arguments)), callbacks)
+    with _silence(), RunLog() as log:
+        config = _silent(make_config(model, dataset, config_file_list, config_dict, arguments))
+        return keep_scores(config, with_first(log, callbacks))
 
 
 @contextmanager
@@ -83,6 +85,7 @@ def _silence() -> Iterator[None]:
 
 
 def _silent(config: KDConfig) -> KDConfig:
-    """RecBole's default is a progress bar; from Python one has to ask for it."""
+    """A command has a progress bar and a log; from Python one has to ask for them."""
     config.set_default("show_progress", False)
+    config.set_default("log_dir", None)
     return config

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from recbole_kd.foundation.pickle_bounds import check_bounds
 
 
 class Refused(Exception):
@@ -71,12 +72,10 @@ def read_pickle(raw: bytes, admits: Callable[[str], bool] = lambda place: True, 
 
     Raises:
         Refused: a place is not admitted.
+        ValueError: it would take too long or too much; see :mod:`recbole_kd.foundation.pickle_bounds`.
         Exception: whatever else a damaged pickle makes Python raise.
     """
-    for opcode, argument, _ in pickletools.genops(raw):
-        # a memo index beyond the file's length makes the unpickler take gigabytes
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and (argument or 0) > len(raw):
-            raise ValueError(f"memo index {argument}")
+    check_bounds(raw)
     return _Unpickler(raw, admits, encoding).load()
 
 
@@ -88,6 +87,8 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> type[Record]:
         place = f"{module}.{name}"
+        if not place.isprintable():
+            raise ValueError("a name that no terminal should show")
         if not self._admits(place):
             raise Refused(place)
         if place not in self._classes:
@@ -115,7 +116,7 @@ def bytes_of(content: Any) -> bytes:
         return b""
     if place_of(content) == "_codecs.encode":
         if content.args[1:] not in (("latin1",), ("latin-1",)):
-            raise ValueError(f"bytes in the encoding {content.args[1:]}")
+            raise ValueError("bytes in another encoding")
         content = content.args[0]
     if isinstance(content, str):
         return content.encode("latin1")

@@ -13,7 +13,7 @@ from typing import Any
 import scipy.sparse as sp
 import torch
 from torch import distributed as dist
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing, write_json

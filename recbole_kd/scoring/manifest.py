@@ -12,7 +12,7 @@ from typing import Any
 from recbole_kd.foundation.digest import sha256_of_file, sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import write_json
-from recbole_kd.foundation.npy import Header, NpyError, read_header
+from recbole_kd.foundation.npy import Header, NpyError, open_array, read_header
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -221,6 +221,13 @@ def check_files(folder: Path, manifest: Manifest, verify: bool) -> None:
             )
         if header.file_size != size:
             raise UserError(f"{path} has another size than its header announces; {_DAMAGED}")
+        if verify and entry.dtype == "int32" and _outside(path, manifest.layout.n_items):
+            raise UserError(f"{path} holds items that there are none of; {_DAMAGED}")
+
+
+def _outside(path: Path, n_items: int) -> bool:
+    items = open_array(path, "r")
+    return bool(items.size) and (int(items.min()) < 0 or int(items.max()) >= n_items)
 
 
 def describe_file(path: Path) -> Entry:

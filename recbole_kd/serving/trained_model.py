@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge import compat
+from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.config import KDConfig, recorded_values
 from recbole_kd.bridge.recbole import init_seed
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
@@ -23,7 +24,8 @@ from recbole_kd.data.identity import identity_of
 from recbole_kd.data.interactions import positives_of
 from recbole_kd.data.tokens import difference, sizes_differ
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.registry import make_config
+from recbole_kd.foundation.user_classes import is_class_path
+from recbole_kd.registry import find_or_import_model, keys_of_model, make_config
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.weights import take_weights
 
@@ -64,7 +66,11 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
     """
     path = str(checkpoint)
     state = load_any_checkpoint(path)
-    config = _config(path, recorded_values(state["config"]), config_dict or {})
+    given = dict(config_dict or {})
+    if is_class_path(str(given.get("model"))):  # the user's word; a name in the file never has anything imported
+        given["model"] = find_or_import_model(given["model"]).__name__
+    own = keys_of_model(str(given.get("model") or state["config"].get("model")))
+    config = _config(path, recorded_values(state["config"], own), given)
     init_seed(config["seed"], config["reproducibility"])
     train, *held_out = _split(config)
     identity = identity_of(train, config.dataset, config["seed"])
@@ -76,8 +82,8 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
             "give the folder of its data as --data_path, or train it again"
         )
     init_seed(config["seed"], config["reproducibility"])  # as before training, for models that draw at random here
+    model = build_model(config, train).eval()
     with compat.quiet():
-        model = config.model_class(config, train).to(config["device"]).eval()
         state["other_parameter"] = {
             name: value.to(config["device"]) if isinstance(value, Tensor) else value
             for name, value in state["other_parameter"].items()

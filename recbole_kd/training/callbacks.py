@@ -7,7 +7,7 @@ from typing import Any
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.training.record import Result, StageRecord
+from recbole_kd.training.record import Result, StageRecord, StageStart
 
 
 class Callback:
@@ -15,6 +15,17 @@ class Callback:
 
     def run_begins(self, config: KDConfig) -> None:
         """The settings are checked; data are read next."""
+
+    def stage_begins(self, start: StageStart) -> None:
+        """A stage is about to be trained, or evaluated with weights from a file."""
+
+    def progressed(self, stage: str, epochs: float) -> None:
+        """A part of an epoch of ``stage`` was trained.
+
+        Args:
+            stage: its name.
+            epochs: how many are done, the part of the one that goes on included.
+        """
 
     def validated(self, stage: str, history: list[dict[str, Any]]) -> None:
         """An epoch of ``stage`` was validated.
@@ -29,6 +40,11 @@ class Callback:
 
     def run_ends(self, result: Result) -> None:
         """All stages have ended."""
+
+
+def with_first(first: Callback, others: Sequence[Callback]) -> list[Callback]:
+    """One callback before those of a user, who may have given a single one."""
+    return [first, *((others,) if isinstance(others, Callback) else others)]
 
 
 class CallbackList(Callback):
@@ -49,6 +65,16 @@ class CallbackList(Callback):
         """Pass it on."""
         for callback in self._callbacks:
             callback.run_begins(config)
+
+    def stage_begins(self, start: StageStart) -> None:
+        """Pass it on."""
+        for callback in self._callbacks:
+            callback.stage_begins(start)
+
+    def progressed(self, stage: str, epochs: float) -> None:
+        """Pass it on."""
+        for callback in self._callbacks:
+            callback.progressed(stage, epochs)
 
     def validated(self, stage: str, history: list[dict[str, Any]]) -> None:
         """Pass it on."""

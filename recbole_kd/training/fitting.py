@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -14,11 +13,13 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge import compat
+from recbole_kd.bridge.building import build_model, own_errors_of
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_checkpoint
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.distilling import make_distilling_trainer
 from recbole_kd.bridge.kept_embeddings import forget_embeddings
 from recbole_kd.bridge.loaders import Loaders, ranks_all_items
+from recbole_kd.bridge.models import is_computed_at_once
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.identity import data_digest, identity_of
@@ -29,10 +30,12 @@ from recbole_kd.evaluation.memory import peak_memory, reset_peak
 from recbole_kd.evaluation.per_user import packed_hits
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.names import cut
 from recbole_kd.foundation.plain import plain_values
+from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.callbacks import Callback
-from recbole_kd.training.record import StageRecord
+from recbole_kd.training.record import StageRecord, StageStart
 from recbole_kd.training.weights import given_weights, load_weights
 
 Prepare = Callable[[GeneralRecommender], Distiller[Any] | None]
@@ -95,6 +98,9 @@ def train_stage(
         prepare: gets the new student, may change its initial weights, and returns its distiller.
         callback: is told of each validation, which it may end the training in by raising, and of the end.
         trajectory_every: keep a checkpoint after every so many epochs, in :func:`trajectory_folder`.
+
+    Raises:
+        UserError: ``checkpoint_dir`` cannot be written.
     """
     parts = [*parts, *given_weights(config)]
     parts += [] if trajectory_every is None else [f"trajectory {trajectory_every}"]
@@ -103,6 +109,8 @@ def train_stage(
     callback = callback or Callback()
     job = _Job(name, config, loaders, path, fingerprint, prepare, callback, trajectory_every)
     there = config["resume"] and path.is_file()
+    if not there:
+        check_folder(config["checkpoint_dir"], "checkpoint_dir")
     ranks = not config["single_spec"]  # they train one model together
     with nullcontext() if there or ranks else locked(path.with_name(f".{path.stem}.lock")):
         trained = _train(job)
@@ -112,7 +120,7 @@ def train_stage(
 
 def stage_path(config: KDConfig, name: str, fingerprint: str) -> Path:
     """Where a finished stage is kept."""
-    return Path(config["checkpoint_dir"]) / f"{config.dataset}-{config.model}-{name}-{fingerprint}.pth"
+    return Path(config["checkpoint_dir"]) / f"{cut(config.dataset, 120)}-{config.model}-{name}-{fingerprint}.pth"
 
 
 def trajectory_folder(stage: Path) -> Path:
@@ -126,16 +134,18 @@ def _train(job: _Job) -> TrainedStage:
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     for generator in loaders.generators():  # stages share loaders, and must not depend on each other
         generator.manual_seed(config["seed"])
-    with compat.quiet():
-        model = config.model_class(config, loaders.train_part).to(config["device"])
+    model = build_model(config, loaders.train_part)
     if config["resume"] and job.path.is_file():
         _remove(job.snapshot, job.partial)  # of a run that was killed right after writing the path
         return _kept_stage(job, model)
     getLogger().info(f"{name}: {'loading' if config['checkpoint'] else 'training'} {config.model}\n{model}")
     trainer = _trainer(job, model)
     _take_up(job, trainer)
+    parameters = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    start = (0, 0, str(config["checkpoint"])) if config["checkpoint"] else (trainer.epochs, trainer.start_epoch, "")
+    job.callback.stage_begins(StageStart(name, config.model, parameters, *start))
     progress = config["show_progress"]
-    with compat.quiet(), repeatable(config["reproducibility"]):
+    with compat.quiet(), repeatable(config["reproducibility"]), own_errors_of(config.model_class):
         if config["checkpoint"]:
             load_weights(model, config, loaders.train_part)
             trainer.eval_collector.data_collect(loaders.train)
@@ -150,11 +160,12 @@ def _train(job: _Job) -> TrainedStage:
         seconds_per_epoch=trainer.seconds_per_epoch(),
         valid=plain_values(dict(valid or {})),
         test=plain_values(dict(test or {})),
-        parameters=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        parameters=parameters,
         inference_parameters=values_read(model),
         ranking_seconds=ranking_seconds(model, loaders.test),
         history=trainer.history,
         peak_memory=peak_memory(config["device"]),
+        at_epoch_limit=_at_limit(config, trainer),
     )
     per_user = _per_user(trainer.eval_collector.hits, loaders.test)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])
@@ -163,6 +174,13 @@ def _train(job: _Job) -> TrainedStage:
     _remove(job.snapshot, job.partial)
     getLogger().info(f"{name}: best valid {record.valid}\n{name}: test {record.test}\n{name}: saved to {job.path}")
     return TrainedStage(model.eval(), record.of_file(job.path), job.fingerprint)
+
+
+def _at_limit(config: KDConfig, trainer: Any) -> bool | None:
+    """Whether ``epochs`` ended a training that early stopping had not ended yet; None where neither could."""
+    if not any("valid" in entry for entry in trainer.history) or is_computed_at_once(config.model_class):
+        return None
+    return bool(len(trainer.history) >= config["epochs"] and trainer.cur_step <= trainer.stopping_step)
 
 
 def _trainer(job: _Job, model: GeneralRecommender) -> Any:
@@ -175,6 +193,7 @@ def _trainer(job: _Job, model: GeneralRecommender) -> Any:
         scores = scores_of(model)
         _check_gradient(job, scores)
         trainer = make_distilling_trainer(job.config, model, distiller.to(job.config["device"]), scores)
+    trainer.on_progress = lambda epochs: job.callback.progressed(job.name, epochs)
     trainer.on_validation = lambda history: job.callback.validated(job.name, history)
     trainer.use_stage(
         job.partial, None if job.name == "model" else job.name
@@ -200,16 +219,16 @@ def _take_up(job: _Job, trainer: Any) -> None:
     """Go on where a training was cut off, or begin afresh."""
     trajectory = trajectory_folder(job.path)
     if job.trajectory_every is not None:
+        if trajectory.is_symlink() or trajectory.is_file():
+            raise UserError(f"{trajectory} is no folder of ours; delete it")
         trainer.keep_trajectory(trajectory, job.trajectory_every)
     if not trainer.use_snapshots(job.snapshot, job.loaders.generators()) or not job.config["resume"]:
         _remove(job.snapshot)
     epoch = trainer.take_up()
     if epoch is None:
         _remove(job.partial)
-        if job.trajectory_every is not None and (trajectory.is_symlink() or trajectory.is_file()):
-            raise UserError(f"{trajectory} is no folder of ours; delete it")
-        if job.trajectory_every is not None and trajectory.is_dir():
-            shutil.rmtree(trajectory)
+        if job.trajectory_every is not None:
+            _remove(*trajectory.glob("[0-9][0-9][0-9][0-9][0-9].pth"))  # what else lies there is not ours
     else:
         getLogger().info(f"{job.name}: taken up after epoch {epoch} from {job.snapshot} (--resume=false starts over)")
 
@@ -231,7 +250,9 @@ def _kept_stage(job: _Job, model: Any) -> TrainedStage:
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint["other_parameter"])
     getLogger().info(f"{job.name}: {job.config.model} taken from {job.path} (--resume=false trains it again)")
-    return TrainedStage(model.eval(), StageRecord(**checkpoint["record"]).of_file(job.path), job.fingerprint)
+    return TrainedStage(
+        model.eval(), StageRecord.read(checkpoint.get("record"), job.path).of_file(job.path), job.fingerprint
+    )
 
 
 @contextmanager

@@ -6,21 +6,19 @@ import os
 import platform
 import shlex
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from recbole_kd import __version__
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.foundation.digest import NUMERICS
 from recbole_kd.foundation.plain import plain_values
+from recbole_kd.foundation.versions import versions
 
 _COMMANDS = {"recbole-kd": "recbole-kd", "__main__.py": "recbole-kd", "run_recbole_kd.py": "python run_recbole_kd.py"}
-_PACKAGES = ("recbole", "torch", "numpy", "scipy", "pandas", "scikit-learn")
 _SAID_ELSEWHERE = ("model", "dataset", "seed", "show_progress", "config_files")
 
 
@@ -40,7 +38,7 @@ def made_of(config: KDConfig, data: MultiModalDataset) -> dict[str, Any]:
         "data": facts_of(data),
         "settings": changed_settings(config),
         "command": _command(),
-        "versions": _versions(),
+        "versions": {**versions(), "numerics": NUMERICS},
         "machine": _machine(config),
     }
 
@@ -78,16 +76,6 @@ def _command() -> str | None:
     """As it was typed; None in a notebook, a script of somebody's or a child of compare."""
     name = _COMMANDS.get(Path(sys.argv[0]).name)
     return None if name is None else f"{name} {shlex.join(sys.argv[1:])}"
-
-
-def _versions() -> dict[str, str]:
-    found = {"recbole_kd": f"{__version__} (numerics {NUMERICS})", "Python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
 
 
 def _machine(config: KDConfig) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import KDConfig, model_names
-from recbole_kd.bridge.models import is_computed_at_once
+from recbole_kd.bridge.config import STAGES, KDConfig, model_names
+from recbole_kd.bridge.model_keys import declared_settings
+from recbole_kd.bridge.models import has_no_gradient, is_computed_at_once
 from recbole_kd.bridge.run_settings import Effect, keys_with
 from recbole_kd.bridge.trainer import unfinished_training
 from recbole_kd.distillers.base import Distiller, Need, TrajectorySettings
@@ -83,6 +84,10 @@ class Plan:
         assert self.distiller is not None
         return self.distiller.settings_class.read(self.config)
 
+    def epochs(self) -> dict[str, int]:
+        """The most epochs of each stage, by its name and in the order trained."""
+        return {stage.name: stage.config["epochs"] for stage in self.stages}
+
     def identity(self) -> list[Any]:
         """All that the figures depend on and that is known before data are read: digests and plain values."""
         stages = [config.fingerprint(name) for name, config in self.configs.items()]
@@ -96,7 +101,8 @@ def make_plan(config: KDConfig) -> Plan:
         UserError: a setting of any stage is wrong, or a model cannot be what it is given as.
     """
     if not issubclass(config.model_class, DistillationMethod):
-        settings_of(config.model_class).read(config)
+        _check_alone(config)
+        declared_settings(config.model_class).read(config)
         return Plan(config, (PlannedStage("model", config),))
     distiller = config.model_class.distiller_class
     distiller.settings_class.read(config)
@@ -109,10 +115,13 @@ def make_plan(config: KDConfig) -> Plan:
     return Plan(config, _stages(config, distiller, configs), distiller, tuple(_learners(configs)))
 
 
-def settings_of(model: type) -> type[Settings]:
-    """What a model declares of its hyperparameters; RecBole's declare nothing."""
-    found: type[Settings] = getattr(model, "settings_class", Settings)
-    return found
+def _check_alone(config: KDConfig) -> None:
+    for stage in STAGES:
+        if config[stage]:
+            raise UserError(
+                f"{stage}: {config.model} is no distillation method, so nobody would use {config[stage]!r}; leave it "
+                f"out, or give a method as --model with --student={config.model}"
+            )
 
 
 def pair_name(config: KDConfig) -> str:
@@ -123,7 +132,7 @@ def pair_name(config: KDConfig) -> str:
     ):
         return str(config.model)
     names = [name for key in ("teacher", "assistant", "student") for name in model_names(config[key])]
-    return "-".join([config.model, *names])
+    return "-".join([config.model, *(name.rpartition(":")[2] for name in names)])  # module:Class is no file's name
 
 
 def study_folder(config: KDConfig, folder: Path = Path("tune")) -> Path:
@@ -166,7 +175,7 @@ def _configs(config: KDConfig, distiller: type[Distiller[Any]], models: dict[str
         others -= keys[stage] | properties.run_keys()
         try:
             configs[stage] = config.for_stage(stage, model, drop=others)
-            settings_of(model).read(configs[stage])
+            declared_settings(model).read(configs[stage])
         except UserError as error:
             raise UserError(f"{stage}: {error}") from None
     return configs
@@ -175,7 +184,7 @@ def _configs(config: KDConfig, distiller: type[Distiller[Any]], models: dict[str
 def _keys_read_by(model: type) -> set[str]:
     """The hyperparameters that are a model's own: declared, or given a default in its YAML file."""
     files = (properties.model_file(model.__name__), properties.RECBOLE_FOLDER / "model" / f"{model.__name__}.yaml")
-    return set(settings_of(model).model_fields).union(*map(properties.keys_of, files))
+    return set(declared_settings(model).model_fields).union(*map(properties.keys_of, files))
 
 
 def _check_sources(config: KDConfig, distiller: type[Distiller[Any]], configs: dict[str, KDConfig]) -> None:
@@ -219,7 +228,7 @@ def _check_trajectory(config: KDConfig, distiller: type[Distiller[Any]], stage: 
 
 def _check_learner(stage: str, config: KDConfig) -> None:
     """Refuse a model that nothing can be taught."""
-    if is_computed_at_once(config.model_class):
+    if has_no_gradient(config.model_class):
         raise UserError(
             f"{stage}: {config.model} is computed from the data at once, so no teacher can teach it; take a model that "
             "is trained step by step, such as BPR or LightGCN"

@@ -2,13 +2,44 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.foundation.files import write_json
+from recbole_kd.foundation.kept import Kept, checked, kept_fields
+
+# JSON has no NaN, for which null stands
+Figure = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+
+TITLES = {"baseline": "student alone", "student": "distilled student"}  # of stages, where not their names
+
+
+@dataclass(frozen=True)
+class StageStart:
+    """A stage that is about to be trained.
+
+    Attributes:
+        stage: its name, such as ``teacher``.
+        model: what is trained.
+        parameters: how many numbers training changes.
+        epochs: the most that it is trained for.
+        first_epoch: the first one that is left, larger than 0 where a training that was cut off is taken up.
+        weights_from: the file that the weights are taken from, instead of a training; else "".
+    """
+
+    stage: str
+    model: str
+    parameters: int
+    epochs: int
+    first_epoch: int = 0
+    weights_from: str = ""
 
 
 @dataclass
@@ -16,15 +47,16 @@ class StageRecord:
     """A finished stage; ``public()`` is what ``result_file`` holds of it.
 
     ``peak_memory`` is the most bytes that were taken while it was trained and evaluated: on CUDA by tensors there, else
-    by the process, libraries and data set included.
+    by the process, libraries and data set included. ``at_epoch_limit`` says that ``epochs`` ended the training, and not
+    early stopping; None where nobody knows: of weights from a file, of models computed at once, in older checkpoints.
     """
 
     name: str
     model: str
     epochs: int
     seconds_per_epoch: float | None
-    valid: dict[str, float]
-    test: dict[str, float]
+    valid: dict[str, Figure]
+    test: dict[str, Figure]
     parameters: int
     inference_parameters: int
     ranking_seconds: float | None
@@ -32,6 +64,27 @@ class StageRecord:
     bytes: int = 0
     checkpoint: str = ""
     peak_memory: int | None = None
+    at_epoch_limit: bool | None = None
+
+    def limit_note(self) -> str:
+        """What to say of a training that was not ended by early stopping, "" of every other."""
+        if not self.at_epoch_limit:
+            return ""
+        title = self.model if self.name == "model" else TITLES.get(self.name, self.name)
+        return f"{title} ended at its epoch limit of {self.epochs}; raise epochs"
+
+    @classmethod
+    def read(cls, kept: Any, place: object) -> StageRecord:
+        """The record that :meth:`kept` gave, checked whole.
+
+        Args:
+            kept: plain values from a file; those of earlier releases lack some.
+            place: the file, for the sentence.
+
+        Raises:
+            UserError: a value is missing, of a wrong type, or unknown.
+        """
+        return cls(**dict(checked(_kept_record(), kept, place)))
 
     def public(self) -> dict[str, Any]:
         """The keys of ``result_file``."""
@@ -44,6 +97,11 @@ class StageRecord:
     def of_file(self, path: Path) -> StageRecord:
         """This record with the checkpoint that holds it."""
         return replace(self, bytes=path.stat().st_size, checkpoint=str(path))
+
+
+@cache
+def _kept_record() -> type[Kept]:
+    return kept_fields(StageRecord)
 
 
 @dataclass

@@ -9,10 +9,11 @@ from typing import Any
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders
+from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import own_trainer
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.loaders import check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.distillers.base import Distiller, TrajectorySettings
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.errors import UserError
@@ -20,8 +21,9 @@ from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.training.callbacks import Callback, CallbackList
 from recbole_kd.training.fitting import Prepare, train_stage
+from recbole_kd.training.hearing import check_outputs, heard
 from recbole_kd.training.made import made_of
-from recbole_kd.training.plan import Plan, PlannedStage, make_plan, settings_of
+from recbole_kd.training.plan import Plan, PlannedStage, make_plan
 from recbole_kd.training.ranks import ranks
 from recbole_kd.training.record import Result, StageRecord
 from recbole_kd.training.teaching import Taught, teach
@@ -34,24 +36,24 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
     Raises:
         UserError: something in the config or the data that the user can mend.
     """
-    callback = CallbackList(callbacks)
     plan = make_plan(config)  # wrong settings of any stage fail here, before data is read
-    callback.run_begins(config)
-    data = open_data(config)
-    for stage_config in plan.configs.values():
-        check_list_lengths(stage_config, data)
-    result = Result(
-        model=config.model,
-        dataset=config.dataset,
-        seed=config["seed"],
-        config=plain_values(config.final_config_dict),
-        stages=train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback),
-        data=data,
-        made=made_of(config, data),
-    )
-    if config["result_file"]:
-        result.write(config["result_file"])
-    callback.run_ends(result)
+    check_outputs(config)
+    with heard(config, plan.epochs(), callbacks) as callback:
+        data = open_data(config)
+        for stage_config in plan.configs.values():
+            check_evaluation(stage_config, data)
+        result = Result(
+            model=config.model,
+            dataset=config.dataset,
+            seed=config["seed"],
+            config=plain_values(config.final_config_dict),
+            stages=train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback),
+            data=data,
+            made=made_of(config, data),
+        )
+        if config["result_file"]:
+            result.write(config["result_file"])
+    CallbackList(callbacks).run_ends(result)
     return result
 
 
@@ -64,19 +66,17 @@ def keep_scores(given: KDConfig, callbacks: Sequence[Callback] = ()) -> TeacherC
     if issubclass(given.model_class, DistillationMethod):
         raise UserError(f"{given.model} is a distillation method; name the model that shall teach")
     config = given.for_stage("teacher", given.model_class)
-    settings_of(config.model_class).read(config)
-    callback = CallbackList(callbacks)
-    with ranks():
-        callback.run_begins(config)
+    declared_settings(config.model_class).read(config)
+    check_outputs(config)
+    with ranks(), heard(config, {"teacher": config["epochs"]}, callbacks) as callback:
         data = open_data(config)
-        check_list_lengths(config, data)
+        check_evaluation(config, data)
         asked_for = {"model": config.model, **given.asked_for("teacher")}
         taught = teach("teacher", config, make_loaders(config, data), asked_for=asked_for, callback=callback)
     assert isinstance(taught.scores, TeacherCache)
-    callback.run_ends(
-        Result(
-            config.model, config.dataset, config["seed"], plain_values(config.final_config_dict), [taught.record], data
-        )
+    values = plain_values(config.final_config_dict)
+    CallbackList(callbacks).run_ends(
+        Result(config.model, config.dataset, config["seed"], values, [taught.record], data)
     )
     return taught.scores
 

@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
@@ -21,7 +22,7 @@ from recbole_kd.data.interactions import matrix_of, popularity_of, positives_of
 from recbole_kd.distillers.base import Need, Teacher
 from recbole_kd.foundation.digest import sha256_of_file, sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.files import locked, own_folder
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
@@ -91,7 +92,9 @@ def teach(
     """
     folder = config["cache_dir"] and Path(config["cache_dir"])
     if folder and _SCORED & needs and (folder / MANIFEST).is_file():
-        return _from_cache(stage, config, loaders, needs, folder, asked_for or {})
+        kept = _from_cache(stage, config, loaders, needs, folder, asked_for or {})
+        (callback or Callback()).stage_ends(kept.record)
+        return kept
     if Need.EMBEDDINGS in needs:
         _check_embeddings(stage, config, loaders)
 
@@ -114,7 +117,7 @@ def teach(
     if not _SCORED & needs:
         digest = " ".join(digests) or trained.fingerprint
         return Taught(trained.record, Teacher(stage, **given), scores_of(trained.model), digest)
-    cache = _cache(config, loaders, trained, folder or _own_folder(config, path))
+    cache = _cache(config, loaders, trained, folder or own_folder(_own_folder(config, path)))
     teacher = Teacher(stage, cache, **given)
     return Taught(trained.record, teacher, cache, " ".join([cache.digest, *digests]))
 
@@ -135,7 +138,7 @@ def _from_cache(
     getLogger().info(f"{stage}: scores of {cache.identity['teacher']} taken from {folder}")
     cache.to(config["device"])
     teacher = Teacher(stage, cache, given_popularity=_popularity(loaders, needs))
-    return Taught(StageRecord(**{**cache.record, "name": stage}), teacher, cache, cache.digest)
+    return Taught(StageRecord.read({**cache.record, "name": stage}, folder), teacher, cache, cache.digest)
 
 
 def _cache(config: KDConfig, loaders: Loaders, trained: TrainedStage, folder: Path) -> TeacherCache:
@@ -195,7 +198,7 @@ def _trajectory(config: KDConfig, loaders: Loaders, files: Sequence[Path]) -> tu
     seen = positives_of(loaders.train_part) if config["mask_train_positives"] else None
     for path in files:
         with torch.random.fork_rng():
-            model = config.model_class(config, loaders.train_part).to(config["device"]).eval()
+            model = build_model(config, loaders.train_part).eval()
         state = load_any_checkpoint(path, config["device"])
         misfit = take_weights(model, state)
         if misfit:
@@ -207,7 +210,7 @@ def _trajectory(config: KDConfig, loaders: Loaders, files: Sequence[Path]) -> tu
 def _check_embeddings(stage: str, config: KDConfig, loaders: Loaders) -> None:
     """Refuse a teacher whose scores are no dot products before it is trained."""
     with torch.random.fork_rng():
-        model = config.model_class(config, loaders.train_part).to(config["device"])
+        model = build_model(config, loaders.train_part)
         factorised = scores_of(model).factorised
     if not factorised:
         raise UserError(

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 
 from recbole_kd.bridge.checkpoint import load_checkpoint, plain_values, save_checkpoint
+from recbole_kd.bridge.checkpoint_schema import Damaged
+from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
 from recbole_kd.foundation.errors import UserError
 
 
@@ -75,7 +78,7 @@ def test_cached_embeddings_are_made_again(folder):
 
 def test_stock_torch_reads_it_without_trust(folder):
     save_checkpoint("m.pth", Model(matrix=sp.csr_matrix(np.eye(3))), {"any": object()})
-    assert set(torch.load("m.pth", weights_only=True)) == {"config", "state_dict", "other_parameter"}
+    assert set(torch.load("m.pth", weights_only=True)) == {"config", "state_dict", "other_parameter", "sha256"}
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
@@ -132,3 +135,131 @@ def test_a_tensor_alone_is_no_checkpoint(folder):
 def test_plain_values():
     value = {1: (np.int64(2), {3}), "t": torch.float32, "b": np.bool_(True), "n": None}
     assert plain_values(value) == {"1": [2, [3]], "t": "torch.float32", "b": True, "n": None}
+
+
+class TestDamage:
+    """What is in a file is what was written, or the file is refused."""
+
+    def test_every_changed_byte_of_a_value_is_found(self, folder):
+        save_checkpoint("m.pth", Model(kept=torch.ones(3)), {"seed": 1})
+        whole = Path("m.pth").read_bytes()
+        expected = load_checkpoint("m.pth")
+        for place in range(0, len(whole), 7):
+            damaged = bytearray(whole)
+            damaged[place] ^= 0xFF
+            Path("m.pth").write_bytes(damaged)
+            found = expected
+            with contextlib.suppress(UserError):
+                found = load_checkpoint("m.pth")
+            assert repr(found) == repr(expected)  # a byte between the parts changes nothing
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda state: state["state_dict"]["layer.weight"].add_(1),
+            lambda state: state["state_dict"].update({"layer.weight": state["state_dict"]["layer.weight"].T}),
+            lambda state: state["state_dict"].update({"layer.bias": state["state_dict"]["layer.bias"].double()}),
+            lambda state: state["state_dict"].pop("layer.bias"),
+            lambda state: state["other_parameter"]["kept"].mul_(2),
+            lambda state: state.update(sha256="0" * 64),
+        ],
+    )
+    def test_the_checksum_is_of_these_tensors(self, folder, change):
+        save_checkpoint("m.pth", Model(kept=torch.ones(3)), {})
+        state = torch.load("m.pth", weights_only=True)
+        change(state)
+        torch.save(state, "m.pth")
+        for read in (load_checkpoint, load_any_checkpoint):
+            with pytest.raises(Damaged, match=r"^m\.pth is damaged: the checksum is of other tensors; copy it again"):
+                read("m.pth")
+
+    @pytest.mark.parametrize(
+        ("values", "place"),
+        [
+            ({"epoch": "3"}, "epoch"),
+            ({"epoch": -2}, "epoch"),
+            ({"best_valid_score": "high"}, "best_valid_score"),
+            ({"other_parameter": [1]}, "other_parameter"),
+            ({"config": "BPR"}, "config"),
+            ({"record": [1]}, "record"),
+            ({"data": {"version": "0.1.0"}}, "data.dataset"),
+            ({"per_user": {"hits": 3}}, "per_user.hits"),
+            ({"sha256": 7}, "sha256"),
+        ],
+    )
+    def test_values_of_other_types(self, folder, values, place):
+        torch.save({"state_dict": Model().state_dict(), "other_parameter": {}, "config": {}} | values, "m.pth")
+        with pytest.raises(Damaged, match=rf"^m\.pth is damaged: {place} is not what a checkpoint holds \("):
+            load_checkpoint("m.pth")
+
+    def test_a_tensor_larger_than_its_file(self, folder):
+        torch.save({"state_dict": {"w": torch.ones(1).expand(2**40)}}, "m.pth")
+        with pytest.raises(Damaged, match=r"state_dict\.w is larger than the file"):
+            load_checkpoint("m.pth")
+
+    def test_a_matrix_that_is_none(self, folder):
+        save_checkpoint("m.pth", Model(sparse=sp.csr_matrix(np.eye(3))), {})
+        state = torch.load("m.pth", weights_only=True)
+        state["other_parameter"]["sparse"]["shape"] = [1, 1]
+        torch.save(state, "m.pth")
+        with pytest.raises(Damaged, match=r"other_parameter holds a matrix that is none"):
+            load_checkpoint("m.pth")
+
+    def test_compressed_or_doubled_parts(self, folder):
+        save_checkpoint("m.pth", Model(), {})
+        with zipfile.ZipFile("m.pth") as archive:
+            parts = {part.filename: archive.read(part) for part in archive.infolist()}
+        with zipfile.ZipFile("m.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in parts.items():
+                archive.writestr(name, content)
+        with pytest.raises(Damaged, match="its list of parts is not what was written"):
+            load_checkpoint("m.pth")
+
+    def test_checkpoints_of_earlier_releases_have_no_checksum(self, folder):
+        save_checkpoint("m.pth", Model(), {"seed": 1})
+        state = torch.load("m.pth", weights_only=True)
+        del state["sha256"]
+        torch.save(state, "m.pth")
+        assert load_checkpoint("m.pth")["config"] == {"seed": 1}
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_weights_that_are_no_numbers(self, folder, value):
+        model = Model()
+        model.layer.weight.data[0, 1] = value
+        save_checkpoint("m.pth", model, {})
+        with pytest.raises(
+            UserError, match=r"the weights layer\.weight in m\.pth hold NaN or infinity; train the model"
+        ):
+            load_any_checkpoint("m.pth")
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("dataset", "../../etc"),
+            ("dataset", "/etc"),
+            ("dataset", ".."),
+            ("dataset", "a\0b"),
+            ("dataset", "a\\b"),
+            ("benchmark_filename", ["train", "../../valid", "test"]),
+            ("additional_feat_suffix", ["/etc/x"]),
+            ("load_col", {"../inter": None}),
+            ("modalities", ["../image"]),
+        ],
+    )
+    def test_a_name_that_leads_elsewhere(self, folder, key, value):
+        save_checkpoint("m.pth", Model(), {"model": "BPR", key: value})
+        with pytest.raises(UserError, match=rf"^m\.pth: its {key} .* would lead to other folders"):
+            load_any_checkpoint("m.pth")
+
+    @pytest.mark.parametrize("name", ["os:system", "a.b:C", "../BPR", "", 7])
+    def test_a_model_that_is_no_name_of_a_class(self, folder, name):
+        save_checkpoint("m.pth", Model(), {"model": name})
+        with pytest.raises(UserError, match=r"^m\.pth: its model .* is not the name of a class"):
+            load_any_checkpoint("m.pth")
+
+    def test_files_that_weights_began_with_are_left_out(self, folder):
+        config = {"model": "RaCT", "train_stage": "finetune", "pre_model_path": "/dev/zero", "data_path": [1]}
+        save_checkpoint("m.pth", Model(), {**config, "dataset": "a<b>$x$ 1", "features_path": "x"})
+        assert load_any_checkpoint("m.pth")["config"] == {"model": "RaCT", "dataset": "a<b>$x$ 1", "features_path": "x"}

@@ -1,13 +1,15 @@
 """Where a value comes from, what is refused before data is read, and what a fingerprint depends on."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import yaml
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import KDConfig, parse_arguments
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.models.multimodal.promptmm import PromptMMTeacher
 from recbole_kd.registry import make_config
@@ -37,22 +39,22 @@ class TestPrecedence:
         data_set_file = tmp_path / "dataset" / "board" / "board.yaml"
         plain = data_set_file.read_text()
         tuned_file = own_properties / "tuned" / "PromptMM_on_board.yaml"
-        tuned_file.write_text("train_batch_size: 14\n")
-        data_set_file.write_text(plain + "train_batch_size: 15\n")
-        Path("first.yaml").write_text("train_batch_size: 16\n")
-        Path("second.yaml").write_text("train_batch_size: 17\n")
+        tuned_file.write_text("seed: 14\n")
+        data_set_file.write_text(plain + "seed: 15\n")
+        Path("first.yaml").write_text("seed: 16\n")
+        Path("second.yaml").write_text("seed: 17\n")
         files = ["first.yaml", "second.yaml"]
-        assert config("--train_batch_size=19", files=files, train_batch_size=18)["train_batch_size"] == 19
-        assert config(files=files, train_batch_size=18)["train_batch_size"] == 18
-        assert config(files=files)["train_batch_size"] == 17
-        assert config(files=files[:1])["train_batch_size"] == 16
-        assert config()["train_batch_size"] == 14  # found for this model on this data set
+        assert config("--seed=19", files=files, seed=18)["seed"] == 19
+        assert config(files=files, seed=18)["seed"] == 18
+        assert config(files=files)["seed"] == 17
+        assert config(files=files[:1])["seed"] == 16
+        assert config()["seed"] == 14  # found for this model on this data set
         tuned_file.unlink()
-        assert config()["train_batch_size"] == 15
+        assert config()["seed"] == 15
         data_set_file.write_text(plain)
-        (own_properties / "model" / "PromptMM.yaml").open("a").write("train_batch_size: 13\n")
-        assert config()["train_batch_size"] == 13
-        assert config(model="BPR")["train_batch_size"] == 2048
+        (own_properties / "model" / "PromptMM.yaml").open("a").write("seed: 13\n")
+        assert config()["seed"] == 13
+        assert config(model="BPR")["seed"] == 2020
 
     def test_tuned_values_can_be_left_out(self, checkerboard, own_properties):
         (own_properties / "tuned").mkdir(exist_ok=True)
@@ -106,8 +108,8 @@ class TestLiterals:
             ("(" * 500, "(" * 500),
         ],
     )
-    def test_a_value_is_the_literal_that_it_spells(self, checkerboard, text, value):
-        found = config(f"--wandb_project={text}")["wandb_project"]
+    def test_a_value_is_the_literal_that_it_spells(self, text, value):
+        found = literal(text)
         assert found == value
         assert type(found) is type(value)
 
@@ -116,8 +118,10 @@ class TestLiterals:
         ["__import__('os').system('touch pwned')", "open('pwned','w')", "[__import__('os').system('touch pwned')]"],
     )
     def test_nothing_is_evaluated(self, checkerboard, code):
-        config(f"--wandb_project={code}")
-        config(wandb_project=code)
+        with suppress(UserError):  # a list is no name
+            config(f"--wandb_project={code}")
+        with suppress(UserError):
+            config(wandb_project=code)
         Path("evil.yaml").write_text(f'wandb_project: "{code}"\n')
         config(files=["evil.yaml"])
         assert not Path("pwned").exists()
@@ -155,15 +159,81 @@ class TestRefusals:
         with pytest.raises(UserError, match=r"'benchmark_filenam' in .*board.yaml .*did you mean benchmark_filename"):
             config()
 
+    @pytest.mark.parametrize(
+        "line",
+        [
+            *("data_path: /elsewhere", "checkpoint_dir: /tmp", "dataloaders_save_path: x.pth", "result_file: a.json"),
+            *("model: BPR", "teacher: BPR", "dataset: other", "epochs: 1", "learning_rate: 0.1", "features_path: /"),
+            *(
+                "device: cuda",
+                "n_layers: 3",
+                "student_seed: 1",
+                "resume: false",
+                "checkpoint: x.pth",
+                "metrics: [NDCG]",
+            ),
+        ],
+    )
+    def test_a_data_sets_file_describes_data_and_nothing_else(self, checkerboard, line):
+        with Path("dataset/board/board.yaml").open("a") as stream:
+            stream.write(f"{line}\n")
+        with pytest.raises(UserError, match=f"{line.partition(':')[0]!r}"):
+            config(model="BPR")
+
+    def test_what_a_data_sets_file_may_say(self, checkerboard):
+        with Path("dataset/board/board.yaml").open("a") as stream:
+            stream.write(
+                "seed: 7\nmodalities: [board]\nmissing_features: zero\nalias_of_item_id: [it]\nencoding: utf-8\n"
+            )
+        found = config(model="BPR")
+        assert (found["seed"], found["modalities"], found["alias_of_item_id"]) == (7, ["board"], ["it"])
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("../board", r"is a path; write --data_path=\.\. --dataset=board"),
+            ("/tmp/board", "is a path; write --data_path=/tmp --dataset=board"),
+            ("..", "is no name of a data set"),
+            ("", "no dataset is given"),
+            ("a\0b", "is no name of a data set"),
+            (["board"], "is no name of a data set"),
+        ],
+    )
+    def test_a_data_sets_name_leads_nowhere_else(self, checkerboard, name, says):
+        with pytest.raises(UserError, match=says):
+            make_config("BPR", name)
+
+    def test_a_slash_at_the_end_of_a_name_is_nothing(self, checkerboard):
+        assert make_config("BPR", "board/").dataset == "board"
+
     def test_a_stages_prefix_does_not_hide_a_typo(self, checkerboard):
         assert config("--teacher_n_layers=3")["teacher_n_layers"] == 3
         with pytest.raises(UserError, match="teacher_n_layerz"):
             config("--teacher_n_layerz=3")
 
-    @pytest.mark.parametrize(("name", "near"), [("PromptMN", "PromptMM"), ("lightgcn", "LightGCN"), ("NCFF", "NGCF")])
+    @pytest.mark.parametrize(("name", "near"), [("PromptMN", "PromptMM"), ("lightgn", "LightGCN"), ("NCFF", "NGCF")])
     def test_unknown_model(self, checkerboard, name, near):
         with pytest.raises(UserError, match=f"there is no model called '{name}'.*{near}"):
             make_config(name, "board")
+
+    @pytest.mark.parametrize(
+        ("name", "kind"),
+        [
+            *(("DeepFM", "context-aware"), ("deepfm", "context-aware"), ("SASRec", "sequential")),
+            *(("KGAT", "knowledge-aware"), ("XGBoost", "decision-tree"), ("LightGBM", "decision-tree")),
+        ],
+    )
+    def test_a_model_of_another_kind_is_not_absent(self, checkerboard, name, kind):
+        with pytest.raises(UserError, match=f"{name} is a {kind} model of RecBole, of another kind .* BPR or LightGCN"):
+            make_config(name, "board")
+
+    def test_small_letters_will_do(self, checkerboard):
+        assert make_config("lightgcn", "board").model == "LightGCN"
+        assert make_config("promptmm", "board").model == "PromptMM"
+        plan = make_plan(make_config("rcekd", "board", arguments=["--teacher=bm3", "--student=bpr"]))
+        assert [stage.model.__name__ for stage in plan.stages] == ["BM3", "BPR"]
+        assert make_config("RCEKD", "board", config_dict={"teacher": "bm3, LIGHTGCN"})["teacher"] == "BM3,LightGCN"
+        assert plan.config["student"] == "BPR"
 
     def test_a_number_is_no_model(self, checkerboard):
         with pytest.raises(UserError, match="there is no model called '5'"):
@@ -212,8 +282,8 @@ class TestRefusals:
             ("--valid_metric=NDCG@7", "valid_metric='NDCG@7' is not computed, only Recall@10"),
             ("--valid_metric=GAUC", "valid_metric='GAUC' is not computed"),
             ("--valid_metric=5", "valid_metric=5 is not valid"),
-            ("--eval_args=full", "RecBole refuses the config: eval_args:.full. should be a dict"),
-            ("--eval_args={mode: ful}", "RecBole refuses the config: the mode .ful. in eval_args is not supported"),
+            ("--eval_args=full", "eval_args='full' is not valid: write it as {split: "),
+            ("--eval_args={mode: ful}", "eval_args.mode='ful' is not valid: .*did you mean full"),
             ("--pair=-1", "pair=-1 is not valid"),
             ("--list_negatives=0", "list_negatives=0 is not valid"),
             ("--list_source=teacher", "list_source='teacher' is not valid"),
@@ -246,6 +316,33 @@ class TestStages:
         assert (stages["teacher"]["epochs"], stages["student"]["epochs"]) == (3, 7)
         assert (stages["teacher"]["learning_rate"], stages["student"]["learning_rate"]) == (0.25, 0.5)
         assert not any(str(key).startswith(("teacher_", "student_")) for key in stages["teacher"].final_config_dict)
+
+    def test_a_users_plain_key_beats_what_a_file_sets_for_a_stage(self, checkerboard):
+        assert make_plan(config()).configs["student"]["learning_rate"] == 0.003  # student_learning_rate of the YAML
+        for stages in (
+            make_plan(config("--learning_rate=0.25")).configs,
+            make_plan(config(learning_rate=0.25)).configs,
+        ):
+            assert {stage["learning_rate"] for stage in stages.values()} == {0.25}
+        stages = make_plan(config("--learning_rate=0.25", "--student_learning_rate=0.5")).configs
+        assert (stages["teacher"]["learning_rate"], stages["student"]["learning_rate"]) == (0.25, 0.5)
+        Path("mine.yaml").write_text("learning_rate: 0.125\n")
+        assert make_plan(config(files=["mine.yaml"])).configs["student"]["learning_rate"] == 0.125
+        sizes = make_plan(config("--embedding_size=8", model="RCEKD")).configs
+        assert {stage["embedding_size"] for stage in sizes.values()} == {8}
+        assert make_plan(config(model="RCEKD")).configs["teacher"]["embedding_size"] == 128
+
+    @pytest.mark.parametrize("stage", ["teacher", "assistant", "student"])
+    def test_a_model_that_nobody_would_use(self, checkerboard, stage):
+        with pytest.raises(UserError, match=f"^{stage}: BPR is no distillation method, so nobody would use 'LightGCN'"):
+            make_plan(config(f"--{stage}=LightGCN", model="BPR"))
+
+    @pytest.mark.parametrize(
+        "model", ["ItemKNN", "AsymKNN", "EASE", "Pop", "Random", "SLIMElastic", "ADMMSLIM", "NCEPLRec"]
+    )
+    def test_a_student_without_a_gradient(self, checkerboard, model):
+        with pytest.raises(UserError, match=f"student: {model} is computed from the data at once"):
+            make_plan(config(f"--student={model}", model="RCEKD"))
 
     def test_a_stage_keeps_its_own_defaults(self, checkerboard):
         stages = make_plan(config()).configs

@@ -15,7 +15,7 @@ SHORT = ["--epochs=1", "--topk=[3]", "--valid_metric=NDCG@3", "--metrics=[Recall
 QUIET = [*SHORT, "--show_progress=false"]
 BAR = re.compile(r"\d+%\|")
 STAGE_KEYS = ["name", "model", "epochs", "seconds_per_epoch", "valid", "test", "parameters", "inference_parameters"]
-STAGE_KEYS += ["peak_memory"]
+STAGE_KEYS += ["peak_memory", "at_epoch_limit"]
 
 
 def strict(text: str) -> dict:
@@ -39,7 +39,7 @@ class TestTrain:
         words = ["train", "--model=PromptMM", "--dataset=board", *QUIET, "--baseline=true", "--seed=7"]
         assert main([*words, "--result_file=out/result.json"]) == 0
         result = strict(Path("out/result.json").read_text(encoding="utf-8"))
-        assert list(result) == ["model", "dataset", "seed", "config", "stages", "test"]
+        assert list(result) == ["model", "dataset", "seed", "config", "ranking", "stages", "test"]
         assert (result["model"], result["dataset"], result["seed"]) == ("PromptMM", "board", 7)
         assert result["config"]["baseline"] is True
         assert all(list(stage) == STAGE_KEYS for stage in result["stages"])
@@ -133,7 +133,7 @@ class TestRefusals:
         assert main(["trian"]) == 2
         assert "there is no command 'trian'; did you mean train?" in only_line(capsys.readouterr().err)
         assert main(["zzzz"]) == 2
-        assert "use one of train, teach, tune, compare, recommend, convert" in only_line(capsys.readouterr().err)
+        assert "use one of train, teach, tune, compare, recommend, check, convert" in only_line(capsys.readouterr().err)
         assert main([]) == 2
         assert "train" in capsys.readouterr().out
 

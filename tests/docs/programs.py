@@ -12,7 +12,8 @@ from pathlib import Path
 from unittest.mock import patch
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import OF_STAGE, parse_arguments
+from recbole_kd.bridge.config import OF_STAGE
+from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import COMMANDS, recommend
 from recbole_kd.cli.convert import add_arguments
 from recbole_kd.cli.words import split_config_files

@@ -47,7 +47,7 @@ def test_progress_is_shown_to_those_who_ask(checkerboard, capfd):
     recbole_kd.run("BPR", checkerboard, config_dict={**VALUES, "epochs": 1, "show_progress": True})
     written = capfd.readouterr()
     assert written.out == ""
-    assert "Train" in written.err
+    assert "stage 1 of 1, model" in written.err
 
 
 def test_callbacks_hear_every_stage(checkerboard):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from recbole_kd.foundation.files import locked, replacing, write_json
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import locked, open_log, own_folder, replacing, write_json
 from tests.processes import ROOT, python
 
 
@@ -45,7 +46,8 @@ def test_a_kill_leaves_the_old_file(tmp_path):
     path.write_text("old")
     code = f"""
 import os, signal
-from recbole_kd.foundation.files import locked, replacing, write_json
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import locked, open_log, own_folder, replacing, write_json
 with replacing({str(path)!r}, "w") as stream:
     stream.write("half" * 100000)
     stream.flush()
@@ -130,3 +132,107 @@ class TestLock:
         with locked("lock", wait=False):
             pass
         assert not Path("lock").exists()
+
+
+def leave_part(folder: Path, name: str) -> Path:
+    part = folder / f".{name}.0123abcd.part"
+    part.write_text("half")
+    return part
+
+
+class TestLeftovers:
+    def test_those_of_the_same_file_are_removed(self, tmp_path):
+        left, other = leave_part(tmp_path, "file.txt"), leave_part(tmp_path, "another.txt")
+        for name in (".file.txt.part", ".file.txt.XYZ12345.part", "file.txt.0123abcd.part", ".file.txt.0123abcd.part2"):
+            (tmp_path / name).write_text("not ours")
+        before = {path.name for path in tmp_path.iterdir()}
+        with replacing(tmp_path / "file.txt", "w") as stream:
+            stream.write("whole")
+        assert {path.name for path in tmp_path.iterdir()} == before - {left.name} | {"file.txt"}
+        assert other.exists()
+
+    def test_those_that_another_process_writes_are_not(self, tmp_path):
+        path = tmp_path / "file.txt"
+        with replacing(path, "w") as first:
+            first.write("first")
+            with replacing(path, "w") as second:
+                second.write("second")
+            assert path.read_text() == "second"
+        assert path.read_text() == "first"
+
+    def test_links_and_folders_are_not_ours(self, tmp_path):
+        precious = tmp_path / "precious"
+        precious.write_text("precious")
+        (tmp_path / ".file.txt.0123abcd.part").symlink_to(precious)
+        (tmp_path / ".file.txt.0123abce.part").mkdir()
+        with replacing(tmp_path / "file.txt", "w") as stream:
+            stream.write("whole")
+        assert precious.read_text() == "precious"
+        assert (tmp_path / ".file.txt.0123abce.part").is_dir()
+
+    def test_of_a_kill(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        program = "import os, signal\nfrom recbole_kd.foundation.files import replacing\n"
+        done = python("-c", program + "with replacing('file') as stream: os.kill(os.getpid(), signal.SIGKILL)")
+        assert done.returncode == -signal.SIGKILL
+        assert len(list(tmp_path.iterdir())) == 1
+        with replacing("file") as stream:
+            stream.write(b"whole")
+        assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+class TestLinks:
+    """What lies in the way of a file that we write is never written to."""
+
+    def precious(self, folder: Path) -> Path:
+        path = folder / "precious"
+        path.write_text("precious")
+        return path
+
+    @pytest.mark.parametrize("link", [os.symlink, os.link])
+    def test_a_file(self, tmp_path, link):
+        precious = self.precious(tmp_path)
+        link(precious, tmp_path / "file")
+        with replacing(tmp_path / "file", "w") as stream:
+            stream.write("new")
+        assert precious.read_text() == "precious"
+        assert (tmp_path / "file").read_text() == "new"
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda place, precious: place.symlink_to(precious),
+            lambda place, precious: place.symlink_to(place.parent / "nowhere"),
+            lambda place, precious: os.link(precious, place),
+            lambda place, precious: os.mkfifo(place),
+            lambda place, precious: place.mkdir(),
+            lambda place, precious: place.write_text("somebody's"),
+        ],
+    )
+    def test_a_lock(self, tmp_path, make):
+        precious, lock = self.precious(tmp_path), tmp_path / ".lock"
+        make(lock, precious)
+        with pytest.raises(UserError, match=r"\.lock is no lock of recbole-kd but a link, a folder or another file"):
+            locked(lock, wait=False).__enter__()
+        assert precious.read_text() == "precious"
+        assert os.path.lexists(lock)
+        assert not (tmp_path / "nowhere").exists()
+
+    @pytest.mark.parametrize("link", [os.symlink, os.link])
+    def test_a_log(self, tmp_path, link):
+        precious, log = self.precious(tmp_path), tmp_path / "logs" / "a.log"
+        log.parent.mkdir()
+        link(precious, log)
+        with open_log(log) as stream:
+            stream.write(b"new")
+        assert (precious.read_text(), log.read_text()) == ("precious", "new")
+
+    def test_a_folder(self, tmp_path):
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "logs").symlink_to("elsewhere")
+        with pytest.raises(UserError, match="logs is a link, which is not followed where files are written; remove it"):
+            open_log(tmp_path / "logs" / "a.log")
+        (tmp_path / "users").write_text("a file")
+        with pytest.raises(UserError, match="users is a file where a folder is needed; remove it"):
+            own_folder(tmp_path / "users")
+        assert list((tmp_path / "elsewhere").iterdir()) == []

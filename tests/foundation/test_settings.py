@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from recbole_kd.bridge import properties
+from recbole_kd.bridge.run_checks import check_metrics
 from recbole_kd.bridge.run_settings import RunSettings
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.errors import UserError
@@ -74,10 +75,10 @@ def test_a_missing_key_says_how_to_give_it():
 def test_the_stopping_metric_must_be_computed(metrics, topk):
     values = {**yaml_of(properties.RECBOLE_FOLDER / "overall.yaml"), **yaml_of(properties.FOLDER / "overall.yaml")}
     values |= {"metrics": metrics, "topk": topk}
-    RunSettings.read({**values, "valid_metric": "RECALL@5"}).check_metrics()
+    check_metrics(RunSettings.read({**values, "valid_metric": "RECALL@5"}))
     with pytest.raises(UserError, match="valid_metric='MRR@5' is not computed, only "):
-        RunSettings.read({**values, "valid_metric": "MRR@5"}).check_metrics()
-    RunSettings.read({**values, "metrics": ["GAUC"], "valid_metric": "GAUC"}).check_metrics()
+        check_metrics(RunSettings.read({**values, "valid_metric": "MRR@5"}))
+    check_metrics(RunSettings.read({**values, "metrics": ["GAUC"], "valid_metric": "GAUC"}))
 
 
 OWN = sorted({*MODELS.names(), *own_names()})

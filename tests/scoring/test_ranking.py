@@ -45,7 +45,8 @@ def test_the_best_are_those_of_a_plain_sort(kind, case, coarse):
         items, scores = block.best_alone(k)
         alone += items.tolist()
         own = source.score(block.states, items) if source.factorised else whole[block.states].gather(1, items)
-        assert torch.allclose(scores[items > 0], own[items > 0])
+        # a product of another size rounds by the size of its terms, however small their sum
+        assert torch.allclose(scores[items > 0], own[items > 0], atol=1e-6)
     hidden = [set(left) - set(stays) for left, stays in zip(seen, kept, strict=True)]
     if coarse or not source.factorised:  # else near ties may round otherwise in a block
         assert found == plain_sort(whole, hidden, k)

@@ -15,6 +15,7 @@ from recbole_kd.data.loaders import make_loaders
 from recbole_kd.experiments import run as pipeline
 from recbole_kd.models.lightgcn import LightGCN
 from recbole_kd.registry import make_config
+from recbole_kd.training.inside_recbole import _train_stages
 from tests.processes import python
 from tests.training.test_fitting import PlainConfig
 
@@ -213,3 +214,21 @@ class TestStudentInStockRecBole:
         trainer.epochs += 2
         trainer.fit(train, valid, saved=False, show_progress=False)
         assert any(not torch.equal(value, kept["state_dict"][name]) for name, value in theirs.state_dict().items())
+
+
+class TestBestEpoch:
+    def test_the_students_best_epoch_is_kept_and_not_its_last(self, checkerboard):
+        """Stock RecBole gives ``fit`` no test loader, so nothing but the stage itself brings the best weights back."""
+        values = {**VALUES, "epochs": 6, "learning_rate": 0.3, "student": "BPR", "teacher": "BPR"}
+        values |= {"kd_topk": 4, "kd_samples": 3, "checkpoint_dir": "ours"}
+        ours = pipeline.run("RCEKD", checkerboard, config_dict=values).stages[-1]
+        scores = [entry["valid"]["ndcg@3"] for entry in ours.history]
+        assert scores[-1] < max(scores)
+        config = make_config("RCEKD", checkerboard, config_dict=values)
+        loaders = make_loaders(config, MultiModalDataset(config))._replace(test=None)
+        given = {**values, "checkpoint_dir": "theirs"}
+        weights, valid, epochs = _train_stages(config.model_class, checkerboard, given, loaders)
+        assert valid["ndcg@3"] == max(scores)
+        assert epochs == ours.epochs
+        kept = load_checkpoint(ours.checkpoint)["state_dict"]
+        assert all(torch.equal(value, kept[name]) for name, value in weights.items())

@@ -12,7 +12,7 @@ import torch
 from recbole.trainer import Trainer
 
 from recbole_kd.bridge import snapshots
-from recbole_kd.bridge.checkpoint import load_checkpoint, save_state
+from recbole_kd.bridge.checkpoint import load_checkpoint, load_state, save_state
 from recbole_kd.bridge.distilling import DistillingMixin
 from recbole_kd.bridge.loose_values import LooseValues
 from recbole_kd.bridge.models import recbole_models
@@ -141,7 +141,7 @@ class TestKilledAndRunAgain:
             with pytest.raises(Killed):
                 run("BPR", stopping_step=9)
         snapshot = snapshot_in()
-        assert (load_checkpoint(snapshot)["epoch"] if snapshot else None) == found
+        assert (load_state(snapshot)["epoch"] if snapshot else None) == found
         assert outcome(run("BPR", stopping_step=9)) == expected
         assert {path.suffix for path in Path("saved").iterdir()} == {".pth"}
 
@@ -210,7 +210,7 @@ class TestKilledAndRunAgain:
                 run(model, **values)
         snapshot = snapshot_in()
         assert snapshot is not None
-        assert load_checkpoint(snapshot)["epoch"] == epoch - 1
+        assert load_state(snapshot)["epoch"] == epoch - 1
 
 
 KILLED = """
@@ -297,7 +297,7 @@ class TestSnapshot:
         [("parts", {"model": {"a": torch.zeros(1)}}), ("optimizers", {"other": {}}), ("generators", []), ("random", 3)],
     )
     def test_one_of_another_program_is_named(self, cut_off, key, value):
-        save_state(cut_off, load_checkpoint(cut_off) | {key: value})
+        save_state(cut_off, load_state(cut_off) | {key: value})
         with pytest.raises(UserError, match=f"{cut_off.name} does not fit this training; delete it"):
             run("BPR")
 
@@ -307,7 +307,7 @@ class TestSnapshot:
 
     def test_it_holds_no_frozen_teacher(self, checkerboard, monkeypatch):
         TestKilledAndRunAgain.kill_in(monkeypatch, 2, "PromptMM", DistillingMixin)
-        kept = load_checkpoint(snapshot_in())["parts"]["distiller"]
+        kept = load_state(snapshot_in())["parts"]["distiller"]
         assert any(name.startswith("teacher") and name.endswith("prompt.item.weight") for name in kept)
         assert "_extra_state" in kept
         assert not any("embedding" in name or "reductions" in name for name in kept)
@@ -317,7 +317,7 @@ class TestSnapshot:
         """What is called ``part`` today was called ``teachers``."""
         expected = undisturbed(model)
         TestKilledAndRunAgain.kill_in(monkeypatch, 3, model, DistillingMixin)
-        state = load_checkpoint(snapshot_in())
+        state = load_state(snapshot_in())
         state["parts"]["distiller"] = {
             name.replace(part, "teachers", 1): value for name, value in state["parts"]["distiller"].items()
         }
@@ -344,7 +344,7 @@ class TestStates:
             return random.random(), np.random.normal(), np.random.rand(), torch.rand(3).tolist()  # noqa: NPY002
 
         first = drawn()
-        set_random_states(load_checkpoint(tmp_path / "x"))
+        set_random_states(load_state(tmp_path / "x"))
         assert drawn() == first
 
     def test_loose_values(self, tmp_path):
@@ -368,7 +368,7 @@ class TestStates:
         save_state(tmp_path / "x", {"loose": values.changed()})
         twin = torch.nn.Sequential(Part())
         twin[0].restore_e = torch.zeros(2)
-        LooseValues(twin).restore(load_checkpoint(tmp_path / "x")["loose"], "cpu")
+        LooseValues(twin).restore(load_state(tmp_path / "x")["loose"], "cpu")
         made = twin[0]
         assert (twin.training, made.training, made.count, made.scale, made.restore_e) == (False, False, 3, 0.25, None)
         assert made.kept.tolist() == [1, 1]

@@ -8,12 +8,10 @@ from recbole_kd.foundation.errors import UserError
 from tests.distillers.contract import QUIET
 from tests.training.test_fitting import NEED_MORE, SHORTER
 
-AT_ONCE = {"AsymKNN", "EASE", "ItemKNN", "Pop", "Random", "SLIMElastic", "ADMMSLIM"}
-WITHOUT_GRADIENT = {"NCEPLRec"}
+AT_ONCE = {"AsymKNN", "EASE", "ItemKNN", "Pop", "Random", "SLIMElastic", "ADMMSLIM", "NCEPLRec"}
 OF_ITS_SIZE = {"ConvNCF": {"student_embedding_size": 64}}  # for its layers of convolutions
 REFUSED = {
     **dict.fromkeys(AT_ONCE, "is computed from the data at once"),
-    **dict.fromkeys(WITHOUT_GRADIENT, "have no gradient"),
     "RaCT": "is only pre-trained under train_stage=actor_pretrain",
 }
 

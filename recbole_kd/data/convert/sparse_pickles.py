@@ -143,7 +143,7 @@ def _array(record: Any) -> np.ndarray:
     dtype = dtype_of(kind)
     shape = tuple(_integer(size) for size in shape)
     content = bytes_of(content)
-    if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
+    if len(shape) > 2 or any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != len(content):
         raise ValueError(f"{len(content)} bytes for an array of shape {shape} and dtype {dtype}")
     return np.frombuffer(content, dtype=dtype).reshape(shape, order="F" if fortran else "C")
 
@@ -151,7 +151,7 @@ def _array(record: Any) -> np.ndarray:
 def _integer(value: Any) -> int:
     if place_of(value) in _SCALARS:
         return int(number_of(value))
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 2**63:
         raise ValueError(f"{_describe(value)} where an integer was expected")
     return value
 

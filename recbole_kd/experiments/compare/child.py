@@ -9,15 +9,16 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from recbole_kd.experiments.results.users import write_users
 from recbole_kd.experiments.run import run
+from recbole_kd.foundation.bugs import bug_text, debugging, one_line
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import write_json
+from recbole_kd.foundation.surroundings import sentence_of
 
 _SECONDS_TO_TIDY_UP = 2.0
 _ENDED = 143  # what a shell says of a process that SIGTERM has ended
@@ -41,9 +42,10 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
     except UserError as error:
         return {"status": "failed", "reason": str(error), "rows": []}
     except Exception as error:  # one run's failure is a line of the table's notes, not the end of all
-        traceback.print_exc()
-        said = " ".join(str(error).split())
-        return {"status": "failed", "reason": f"{type(error).__name__}: {said}"[:500], "rows": []}
+        told = sentence_of(error)
+        if told is None or debugging():
+            print(bug_text(error, task["words"]), file=sys.stderr)
+        return {"status": "failed", "reason": told or one_line(error, 500), "rows": []}
     rows = [
         {"label": labels[stage.name], "role": stage.name, **stage.public(), "bytes": stage.bytes}
         | {"checkpoint": stage.checkpoint, "latency": None}

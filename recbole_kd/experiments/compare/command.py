@@ -6,14 +6,13 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
-from recbole_kd.bridge.config import parse_arguments
+from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
@@ -26,7 +25,7 @@ from recbole_kd.experiments.results.records import Record, Records
 from recbole_kd.experiments.results.row import Row, gap_closed
 from recbole_kd.experiments.results.significance import Test, paired_tests
 from recbole_kd.foundation.errors import UserError, did_you_mean
-from recbole_kd.foundation.files import locked
+from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, CountOrZero, Settings
 
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
@@ -97,15 +96,7 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     out = Path(options.out or f"compare/{options.dataset}")
     files = [f"--config_files={' '.join(map(str, config_files))}"] if config_files else []
     comparison = Comparison(runs, out, options, f"recbole-kd compare {shlex.join([*words, *files])}")
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out={out} is a file; give a folder")
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(out / ".lock", wait=False))
-        except BlockingIOError:
-            raise UserError(f"another recbole-kd compare works in {out}; give another --out") from None
-        except OSError as error:
-            raise UserError(f"cannot write in {out}: {error.strerror}; give another --out") from None
+    with alone_in(out, "compare", "--out"):
         try:
             return comparison.make()
         except OSError as error:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from recbole_kd.experiments.compare.plan import Run
 from recbole_kd.experiments.results.records import Record
+from recbole_kd.foundation.files import open_log, own_folder
 
 _SECONDS_TO_END = 20.0
 
@@ -71,15 +72,16 @@ class _Child:
         task = task_of(run, out)
         self._result, self._log = Path(task["result"]), Path(task["log"])
         self._started, self._clock = datetime.now(UTC), time.perf_counter()
-        for path in (self._result, self._log):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for path in map(Path, (task["users"], task["histories"], self._result)):
+            own_folder(path.parent)
         self._result.unlink(missing_ok=True)
         environment = dict(os.environ)
         if jobs > 1:
             environment.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // jobs, 1)))
-        with open(self._log, "wb") as log:
+        with open_log(self._log) as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "recbole_kd.experiments.compare.child"],
+                # -P: a module of the working folder is not taken for one of the standard library
+                [sys.executable, "-P", "-m", "recbole_kd.experiments.compare.child"],
                 stdin=subprocess.PIPE,  # held open: its end tells the child that nobody waits any more
                 stdout=log,
                 stderr=subprocess.STDOUT,

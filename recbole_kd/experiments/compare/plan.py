@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.config import OF_STAGE, KDConfig
+from recbole_kd.bridge.run_settings import Effect, effect_of
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.registry import find_model, make_config
+from recbole_kd.foundation.user_classes import is_class_path
+from recbole_kd.registry import find_or_import_model, is_known, make_config
 from recbole_kd.training.plan import make_plan, study_folder
 
 DEFAULTS = properties.FOLDER / "compare.yaml"
@@ -100,11 +102,17 @@ def _key(word: str) -> str:
     return word.removeprefix("--").partition("=")[0]
 
 
+def _is_model(label: str) -> bool:
+    """Whether a label with a colon is a class of the user's own, ``module:Class``, and no method with its pair."""
+    return is_class_path(label) and not is_known(label.partition(":")[0])
+
+
 def _words_of(label: str) -> list[str]:
     """Those of the models alone."""
-    method, colon, chain = label.partition(":")
+    method, colon, chain = ("", "", "") if _is_model(label) else label.partition(":")
+    method = method or label
     models = [part.strip() for part in chain.split(">")]
-    of_method = issubclass(find_model(method.partition(">")[0].strip()), DistillationMethod)
+    of_method = issubclass(find_or_import_model(method.partition(">")[0].strip()), DistillationMethod)
     if not colon and not method.count(">"):
         return [f"--model={label}"] + ["--baseline=true"] * of_method
     if not (colon and len(models) in (2, 3) and all(models) and all(models[0].split("+"))):
@@ -116,7 +124,7 @@ def _words_of(label: str) -> list[str]:
         raise UserError(f"{label!r} in --models: {method} is no distillation method; write {method} alone")
     teachers, *assistant, student = models
     for name in (*teachers.split("+"), *assistant, student):
-        find_model(name.strip())
+        find_or_import_model(name.strip())
     words = [f"--model={method.strip()}", f"--teacher={teachers.replace('+', ',')}"]
     return [*words, *(f"--assistant={name}" for name in assistant), f"--student={student}", "--baseline=true"]
 
@@ -190,4 +198,7 @@ def _tuned_values(config: KDConfig, words: Sequence[str], folder: Path) -> Path:
         chosen = [word for word in words if _key(word) in (*_PARTS, "data_path")]
         command = " ".join(["recbole-kd tune", *chosen, f"--dataset={config.dataset}"])
         raise UserError(f"there are no tuned values in {path}; make them with: {command} --study_dir={path.parent}")
+    for key in properties.values_of(path):
+        if effect_of(OF_STAGE.sub("", str(key))) not in (Effect.FIGURES, Effect.RUN):
+            raise UserError(f"{path} sets {key!r}, which no search tries; take out the line, or search again")
     return path

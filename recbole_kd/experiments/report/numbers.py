@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.files import replacing
+from recbole_kd.foundation.npy import NpyError, read_arrays
 
 Numbers = dict[str, np.ndarray]
 
@@ -31,9 +31,8 @@ class Kept:
         """
         path = self._folder / f"{name}-{sha256_of_values([name, depends_on])[:16]}.npz"
         try:
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            return read_arrays(path)
+        except NpyError:
             numbers = compute()
         with replacing(path) as stream:
             np.savez_compressed(stream, **numbers)  # type: ignore[arg-type]

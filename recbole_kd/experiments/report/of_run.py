@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.report.curves import write_curves
-from recbole_kd.experiments.report.table import stage_table
+from recbole_kd.experiments.report.table import limit_notes, stage_table
 from recbole_kd.foundation.files import replacing
 from recbole_kd.training.record import Result
 
@@ -17,11 +17,13 @@ def title_of(result: Result) -> str:
 
 
 def table_of(result: Result, style: str = "simple") -> str:
-    """Title and table, in a format of ``tabulate``."""
+    """Title and table, and a line for each training that was cut short, in a format of ``tabulate``."""
     markdown = style == "github"
     title = title_of(result).replace("<", "\\<") if markdown else title_of(result)  # a name begins no tag
     between = "\n\n" if markdown else "\n"
-    return f"{title}{between}{stage_table(result.stages, style, protocol_of(result.config).heading)}"
+    table = stage_table(result.stages, style, protocol_of(result.config).heading)
+    notes = "".join(f"\n{note}" for note in limit_notes(result.stages))
+    return f"{title}{between}{table}" + f"\n{notes}" * bool(notes)
 
 
 def write_report(result: Result) -> list[Path]:

@@ -36,11 +36,16 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple", ranking: s
         ["checkpoint, MB", *(f"{stage.bytes / 1e6:.2f}" for stage in stages)],
         ["checkpoint to top-50 lists, ms", *(_number(stage.ranking_seconds, 1, 1e3) for stage in stages)],
         ["seconds an epoch", *(_number(stage.seconds_per_epoch, 2) for stage in stages)],
-        ["epochs", *(str(stage.epochs) for stage in stages)],
+        ["epochs", *(f"{stage.epochs}{', its limit' * bool(stage.at_epoch_limit)}" for stage in stages)],
     ]
     header = ["", *(_TITLES.get(stage.name, stage.name) for stage in stages)]
     found: str = tabulate(rows, headers=header, tablefmt=style, disable_numparse=True, stralign="right")
     return found
+
+
+def limit_notes(stages: Sequence[StageRecord]) -> list[str]:
+    """A line below the table for each stage that early stopping had not ended."""
+    return [note for stage in stages if (note := stage.limit_note())]
 
 
 def shown_metrics(test: Mapping[str, float]) -> list[str]:

@@ -5,14 +5,58 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
 
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
+from recbole_kd.foundation.kept import Kept, checked
 from recbole_kd.foundation.plain import finite_values
 
 Record = dict[str, Any]
-_KEYS = {"digest": str, "label": str, "seed": int, "status": str, "rows": list}
+_Count = Annotated[int, Field(ge=0)]
+
+
+class _Open(Kept):
+    """What later releases add is no damage."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class _Stage(_Open):
+    """A row of a run."""
+
+    label: str
+    role: str
+    model: str
+    test: dict[str, float | None]
+    checkpoint: str
+    valid: dict[str, float | None] = Field(default_factory=dict)
+    epochs: _Count | None = None
+    parameters: _Count | None = None
+    inference_parameters: _Count | None = None
+    bytes: _Count | None = None
+    peak_memory: _Count | None = None
+    seconds_per_epoch: float | None = None
+    latency: dict[str, float] | None = None
+
+
+def _file(folder: str, ending: str) -> Any:
+    """A file within the folder of the comparison: no other name becomes a path."""
+    return Annotated[str | None, Field(pattern=rf"^{folder}/[A-Za-z0-9.-]+\.{ending}$")]
+
+
+class _Line(_Open):
+    digest: str
+    label: str
+    seed: _Count
+    status: Literal["done", "failed"]
+    rows: list[_Stage]
+    reason: str | None = None
+    users: _file("users", "npz") = None  # type: ignore[valid-type]
+    histories: _file("histories", "json") = None  # type: ignore[valid-type]
+    log: _file("logs", "log") = None  # type: ignore[valid-type]
 
 
 class Records:
@@ -32,12 +76,7 @@ class Records:
             raise UserError(f"cannot read {path}: {error}; delete it, finished stages are not lost") from None
         lines = text.removesuffix("\n").split("\n") if text else []  # splitlines would also split texts in them
         for number, line in enumerate(lines, 1):
-            record = _read(line)
-            if record is None:
-                raise UserError(
-                    f"line {number} of {path} is damaged; delete the line, and its run is made again from the stages "
-                    "that are in checkpoint_dir"
-                )
+            record = _read(line, f"line {number} of {path}")
             self._records[record["digest"]] = record
 
     def done(self, digest: str) -> Record | None:
@@ -61,10 +100,12 @@ class Records:
                 stream.write(json.dumps(finite_values(record), ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _read(line: str) -> Record | None:
+def _read(line: str, place: str) -> Record:
+    what_to_do = "delete the line, and its run is made again from the stages that are in checkpoint_dir"
     try:
         record = json.loads(line)
-    except ValueError:
-        return None
-    whole = isinstance(record, dict) and all(isinstance(record.get(key), kind) for key, kind in _KEYS.items())
-    return record if whole else None
+    except (ValueError, RecursionError):
+        raise UserError(f"{place} is damaged; {what_to_do}") from None
+    checked(_Line, record, place, what_to_do)
+    found: Record = record
+    return found

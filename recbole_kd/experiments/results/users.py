@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from recbole_kd.bridge.checkpoint import load_checkpoint
 from recbole_kd.evaluation.per_user import per_user_metrics, unpacked_hits
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
+from recbole_kd.foundation.npy import NpyError, read_arrays
 
 if TYPE_CHECKING:
     from recbole_kd.training.record import StageRecord
@@ -61,11 +61,15 @@ def read_users(path: Path, stage: str, metric: str) -> pd.Series | None:
         UserError: the file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if f"hits_{stage}" not in file:
-                return None
-            hits, relevant, user = file[f"hits_{stage}"], file["relevant"], file["user"]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+        if f"hits_{stage}" not in arrays:
+            return None
+        hits, relevant, user = (arrays[name] for name in (f"hits_{stage}", "relevant", "user"))
+        if hits.dtype != np.uint8 or hits.ndim != 2 or not len(hits) == len(relevant) == len(user):
+            raise NpyError("holds other arrays")
+        if relevant.dtype.kind not in "iu" or relevant.ndim != 1 or user.ndim != 1:
+            raise NpyError("holds other arrays")
+    except (NpyError, KeyError):
         raise UserError(
             f"{path} is missing or damaged; delete its line in runs.jsonl, and the run is repeated"
         ) from None

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import literal, stage_prefixes
+from recbole_kd.bridge.config import stage_prefixes
+from recbole_kd.bridge.written_values import literal
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:

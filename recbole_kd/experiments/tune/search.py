@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
-from recbole_kd.bridge.config import KDConfig, literal, parse_arguments
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
-from recbole_kd.data.loaders import check_list_lengths, make_loaders
+from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.evaluation.protocol import protocol_of
 from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.run import run
@@ -21,9 +22,12 @@ from recbole_kd.experiments.tune.output import best_table, command_line, write_b
 from recbole_kd.experiments.tune.ranges import read_ranges
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, Settings
+from recbole_kd.foundation.surroundings import writing
 from recbole_kd.registry import make_config
 from recbole_kd.training.callbacks import Callback
+from recbole_kd.training.hearing import check_outputs
 from recbole_kd.training.plan import make_plan, study_folder
 from recbole_kd.training.run import open_data
 
@@ -76,11 +80,11 @@ def tune(
     """
     if find_spec("optuna") is None:
         raise UserError("tune needs Optuna; install it with: pip install 'recbole-kd[tune]'")
-    from recbole_kd.experiments.tune.study import Study, locked
+    from recbole_kd.experiments.tune.study import Study
 
     search = Search(words, config_files)
     config = search.config
-    with locked(search.folder):
+    with alone_in(search.folder, "tune", "--study_dir"), writing(search.folder / "study.db"):
         study = Study(search.folder, search.ranges, search.metric, config["valid_metric_bigger"], config["seed"])
         begin(config)
         study.check(search.identity())
@@ -104,6 +108,7 @@ class Search:
         self._values = {key: literal(value) for key, value in given_words.items() if key not in own}
         self.config = config = make_config(config_file_list=config_files, config_dict=self._values)
         self._plan = plan = make_plan(config)
+        check_outputs(config)
         given = config["search"] or {}
         held = {key: None for key in self._values if key not in given}
         student = plan.result.config.model if plan.distiller else None
@@ -126,7 +131,7 @@ class Search:
         config = self.config
         data = open_data(config)
         for stage_config in self._plan.configs.values():
-            check_list_lengths(stage_config, data)
+            check_evaluation(stage_config, data)
         last = self._plan.result
         parts = {
             "ranges": {key: span.public() for key, span in self.ranges.items()},
@@ -173,7 +178,7 @@ class Search:
         """The validation score of one run; its test metrics are left unread."""
         watcher = _Watcher(self._plan.result.name, watch)
         ours = {"checkpoint_dir": str(self._scratch), "baseline": False, "show_progress": False}
-        ours |= {"result_file": None, "report_dir": None}
+        ours |= {"result_file": None, "report_dir": None, "log_dir": None}
         values = {**self._values, **ours, **tried}
         result = run(config_file_list=self._config_files, config_dict=values, callbacks=[watcher])
         return result.stages[-1].valid.get(self.metric, float("nan"))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from typing import Any
 import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import QueuePool
 
 from recbole_kd.experiments.tune.ranges import Range
-from recbole_kd.foundation import files
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.kept import Kept, checked
+from recbole_kd.foundation.surroundings import CannotWrite, writing
 
 # A small learning rate starts slowly and may end best: in 10 of the 31 searches of docs/benchmarks/multimodal.md the
 # best trial was below the median of the others at some time after epoch 10; in one it was in the lowest quarter after
@@ -24,6 +27,19 @@ from recbole_kd.foundation.errors import UserError
 WARM_UP_EPOCHS = 30
 _LOWEST = 25.0  # per cent of the others
 _ENOUGH = 4  # trials to compare with, at any epoch: few reach the late ones
+
+# What Optuna and SQLAlchemy raise of values that are not theirs; ours is a ValueError too
+_OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, SQLAlchemyError, TypeError, ValueError)
+
+
+class _Attributes(Kept):
+    identity: dict[str, str] | None = None
+
+
+class _TrialAttributes(Kept):
+    values: dict[str, str | int | float | bool | list[Any] | dict[str, Any] | None] | None = None
+    reason: str = ""
+
 
 Watch = Callable[[list[dict[str, Any]]], None]  # gets a history after each validation; may end it by raising
 Evaluate = Callable[[dict[str, Any], Watch], float]
@@ -51,7 +67,7 @@ class Study:
         """Open the study in ``folder``, or make it.
 
         Args:
-            folder: exists, and is :func:`locked`.
+            folder: exists, and no other process works in it.
             ranges: what to search, by key.
             metric: the name of the score in a history's ``valid``.
             bigger: whether larger scores are better.
@@ -64,20 +80,40 @@ class Study:
         self._folder, self._ranges, self._seed = folder, ranges, seed
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         path = folder / "study.db"
+        damaged = UserError(f"{path} is damaged or not a study of recbole-kd tune; delete it")
+        for file in (path, *(path.with_name(f"{path.name}-{more}") for more in ("journal", "wal", "shm"))):
+            if file.is_symlink() or (file.exists() and file.stat().st_nlink > 1):  # SQLite would write to what it is
+                raise UserError(f"{file} is a link, which is not followed where files are written; remove it")
         try:
-            with closing(sqlite3.connect(path)) as database:  # SQLAlchemy's own errors are tracebacks
+            with writing(path), closing(sqlite3.connect(path)) as database:  # SQLAlchemy's own errors are tracebacks
                 database.execute("PRAGMA quick_check").fetchall()
-            self._study = optuna.create_study(
-                storage=f"sqlite:///{path.resolve()}",  # each change is a transaction: whole or absent after a kill
-                study_name="tune",
-                direction="maximize" if bigger else "minimize",
-                pruner=optuna.pruners.PercentilePruner(_LOWEST, _ENOUGH, WARM_UP_EPOCHS, n_min_trials=_ENOUGH),
-                load_if_exists=True,
-            )
-        except (sqlite3.DatabaseError, optuna.exceptions.OptunaError, RuntimeError):
-            raise UserError(f"{path} is damaged or not a study of recbole-kd tune; delete it") from None
+            with writing(path):
+                self._study = optuna.create_study(
+                    storage=_storage(path),
+                    study_name="tune",
+                    direction="maximize" if bigger else "minimize",
+                    pruner=optuna.pruners.PercentilePruner(_LOWEST, _ENOUGH, WARM_UP_EPOCHS, n_min_trials=_ENOUGH),
+                    load_if_exists=True,
+                )
+            self._check_content()
+        except CannotWrite:  # a disk that is full has damaged nothing
+            raise
+        except (sqlite3.DatabaseError, optuna.exceptions.OptunaError, RuntimeError, *_OF_DAMAGE):
+            raise damaged from None
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):  # of a run that was killed
             self._study.tell(trial.number, state=TrialState.FAIL)
+
+    def _check_content(self) -> None:
+        """Read all that is kept and check it against its schema.
+
+        Raises:
+            ValueError: something is not what this class has written.
+        """
+        checked(_Attributes, self._study.user_attrs, self._folder)
+        for trial in self._study.get_trials(deepcopy=False):
+            checked(_TrialAttributes, trial.user_attrs, self._folder)
+            if trial.state == TrialState.COMPLETE and not isinstance(trial.value, float):
+                raise ValueError("a score that is none")
 
     def check(self, identity: Mapping[str, str]) -> None:
         """Keep what the scores depend on, or compare it with what is kept.
@@ -126,6 +162,8 @@ class Study:
                 raise UserError(f"the validation {self.metric} is {score}")
         except optuna.TrialPruned:
             self._study.tell(trial, state=TrialState.PRUNED)
+        except CannotWrite:  # nor could the next trial be written
+            raise
         except (UserError, torch.cuda.OutOfMemoryError) as error:
             trial.set_user_attr("reason", " ".join(str(error).split()))
             self._study.tell(trial, state=TrialState.FAIL)
@@ -160,6 +198,18 @@ class Study:
         return watch
 
 
+def _storage(path: Path) -> optuna.storages.RDBStorage:
+    """The file of a study, whatever characters its name has that mean something in an address.
+
+    Each change is a transaction: whole or absent after a kill.
+    """
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(path, check_same_thread=False)
+
+    return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect, "poolclass": QueuePool})
+
+
 def _read(trial: FrozenTrial) -> tuple[str, float | None, dict[str, Any], str] | None:
     values: dict[str, Any] = trial.user_attrs.get("values", {})
     reason: str = trial.user_attrs.get("reason", "")
@@ -168,18 +218,3 @@ def _read(trial: FrozenTrial) -> tuple[str, float | None, dict[str, Any], str] |
     if trial.state == TrialState.PRUNED:
         return "pruned", trial.value, values, ""
     return ("failed", None, values, reason) if trial.state == TrialState.FAIL and reason else None
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Within the block, or until this process is killed, no other one can search in ``folder``.
-
-    Raises:
-        UserError: another one does.
-    """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(files.locked(folder / ".lock", wait=False))
-        except BlockingIOError:
-            raise UserError(f"another recbole-kd tune works in {folder}; give another --study_dir") from None
-        yield

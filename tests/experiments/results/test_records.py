@@ -26,10 +26,10 @@ def test_what_is_put_is_read(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("records") / "runs.jsonl"
     records = Records(path)
     for number, value in enumerate(values):
-        records.put(record(str(number), reason=value))
+        records.put(record(str(number), note=value))
     again = Records(path)
     for number, value in enumerate(values):
-        assert again.done(str(number)) == record(str(number), reason=value)
+        assert again.done(str(number)) == record(str(number), note=value)
     assert again.of(["0", "none"]) == records.of(["0"])
 
 
@@ -54,7 +54,7 @@ def test_a_text_may_hold_any_line_break(tmp_path):
 def test_a_damaged_line_is_named(tmp_path, damage):
     path = tmp_path / "runs.jsonl"
     path.write_text(json.dumps(record("a")) + "\n" + damage + "\n")
-    with pytest.raises(UserError, match=r"line 2 of .*runs.jsonl is damaged; delete the line") as caught:
+    with pytest.raises(UserError, match=r"line 2 of .*runs.jsonl is damaged(: .*)?; delete the line") as caught:
         Records(path)
     assert "\n" not in str(caught.value)
 
@@ -63,3 +63,36 @@ def test_no_text(tmp_path):
     (tmp_path / "runs.jsonl").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match=r"cannot read .*runs.jsonl"):
         Records(tmp_path / "runs.jsonl")
+
+
+STAGE = {"label": "BPR", "role": "model", "model": "BPR", "test": {"ndcg@3": 0.5}, "checkpoint": "saved/a.pth"}
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"users": "../../etc/passwd"}, "users: string should match pattern"),
+        ({"users": "/etc/passwd"}, "users: string should match pattern"),
+        ({"histories": "histories/../x.json"}, "histories: string should match pattern"),
+        ({"log": 3}, "log: input should be a valid string"),
+        ({"status": "fine"}, "status: input should be 'done' or 'failed'"),
+        ({"seed": "1"}, "seed: input should be a valid integer"),
+        ({"rows": [{**STAGE, "test": {"ndcg@3": "high"}}]}, "rows.0.test.ndcg@3: input should be a valid number"),
+        ({"rows": [{**STAGE, "bytes": -1}]}, "rows.0.bytes: input should be greater than or equal to 0"),
+        ({"rows": [{**STAGE, "latency": 3}]}, "rows.0.latency: input should be a valid dictionary"),
+        ({"rows": [{"label": "BPR"}]}, "rows.0.role: field required"),
+    ],
+)
+def test_a_value_of_another_type(tmp_path, values, says):
+    path = tmp_path / "runs.jsonl"
+    path.write_text(json.dumps(record("a") | values) + "\n")
+    with pytest.raises(UserError) as caught:
+        Records(path)
+    assert f"line 1 of {path} is damaged: {says}" in str(caught.value)
+
+
+def test_a_whole_line(tmp_path):
+    path = tmp_path / "runs.jsonl"
+    files = {"users": "users/BPR-1-a.npz", "histories": "histories/BPR-1-a.json", "log": "logs/BPR-1-a.log"}
+    path.write_text(json.dumps(record("a", **files) | {"rows": [STAGE]}) + "\n")
+    assert Records(path).done("a")["users"] == "users/BPR-1-a.npz"

@@ -2,9 +2,12 @@
 
 import csv
 import json
+import os
 import shlex
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,8 +19,8 @@ from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.experiments.tune import search as pipeline
 from recbole_kd.experiments.tune.keys import default_of, reaches_teacher
 from recbole_kd.experiments.tune.ranges import read_range, read_ranges
-from recbole_kd.experiments.tune.study import locked
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import locked
 from recbole_kd.registry import find_model, make_config
 from recbole_kd.training import fitting
 from recbole_kd.training.plan import make_plan
@@ -26,6 +29,13 @@ SHORT = ["--epochs=2", "--topk=[3]", "--valid_metric=NDCG@3", "--metrics=[Recall
 BPR = ["--model=BPR", "--dataset=board", *SHORT]
 RATE = "--search={learning_rate: [log, 1e-3, 1e-1], weight_decay: null, train_batch_size: null}"
 FOLDER = Path("tune/board-BPR")
+
+
+@pytest.fixture
+def studied(checkerboard, capsys) -> None:
+    """A search of one trial."""
+    assert search(*BPR, RATE, "--trials=1", "--state=error") == 0
+    capsys.readouterr()
 
 
 class Killed(BaseException):
@@ -371,8 +381,42 @@ class TestRefusals:
         assert search(*BPR) == 2
         assert "study.db is damaged or not a study" in only_line(capsys.readouterr().err)
 
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "update study_user_attributes set value_json = '[1]'",
+            "update study_user_attributes set value_json = '{\"data\": 3}'",
+            "update study_user_attributes set value_json = '{'",
+            "update trial_user_attributes set value_json = '3'",
+            'update trial_params set distribution_json = \'{"name": "Other", "attributes": {}}\'',
+            "update trial_params set distribution_json = 'x'",
+            "update trials set state = 'ODD'",
+            "update trial_values set value_type = 'ODD'",
+            "update trial_values set value = 'high'",
+            "drop table trial_values",
+            "drop table studies",
+        ],
+    )
+    def test_a_study_whose_values_are_damaged(self, studied, capsys, damage):
+        with closing(sqlite3.connect(FOLDER / "study.db")) as database, database:
+            database.execute(damage)
+        found = search(*BPR, RATE, "--trials=1", "--state=error")
+        (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+        assert found == 2, line
+        assert "study.db is damaged or not a study" in line
+
+    @pytest.mark.parametrize("name", ["study.db", "study.db-journal", ".lock"])
+    @pytest.mark.parametrize("link", [os.symlink, os.link])
+    def test_a_link_in_the_folder(self, checkerboard, capsys, name, link):
+        FOLDER.mkdir(parents=True)
+        Path("precious").write_text("precious")
+        link(Path("precious").absolute(), FOLDER / name)
+        assert search(*BPR) == 2
+        assert f"{FOLDER / name} is " in only_line(capsys.readouterr().err)
+        assert Path("precious").read_text() == "precious"
+
     def test_two_at_once(self, checkerboard, capsys):
-        with locked(FOLDER):
+        with locked(FOLDER / ".lock"):
             assert search(*BPR) == 2
         assert "another recbole-kd tune works in tune/board-BPR" in only_line(capsys.readouterr().err)
 

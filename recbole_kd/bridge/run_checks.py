@@ -1,0 +1,140 @@
+"""Which settings of a run fit together, and what is read for what is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recbole.evaluator.register import metric_types
+from recbole.utils import EvaluatorType, InputType, ModelType
+
+from recbole_kd.bridge.intervals import as_text
+from recbole_kd.bridge.run_settings import RunSettings
+from recbole_kd.foundation.errors import UserError, did_you_mean
+
+_OF_WHOLE_LISTS = frozenset({"auc", "gauc", "mae", "rmse", "logloss"})  # which have no cutoff
+_INTERVALS = (
+    "user_inter_num_interval",
+    "item_inter_num_interval",
+    "entity_kg_num_interval",
+    "relation_kg_num_interval",
+)
+# models whose batches are users with all their items, and that need no negatives
+_OF_WHOLE_USERS = frozenset(
+    {"MultiDAE", "MultiVAE", "MacridVAE", "CDAE", "ENMF", "RaCT", "RecVAE", "DiffRec", "LDiffRec", "NCEPLRec"}
+)
+_SEPARATORS = ("field_separator", "seq_separator")
+
+
+def tidied(values: dict[str, Any]) -> dict[str, Any]:
+    r"""A config's values in the form that RecBole reads: ``\t`` as a tab, the list ``[5,inf]`` as text."""
+    values = dict(values)
+    for key in _SEPARATORS:
+        if isinstance(values.get(key), str):
+            values[key] = values[key].replace("\\t", "\t")
+    for key in _INTERVALS:
+        ends = values.get(key)
+        if isinstance(ends, list | tuple) and any(isinstance(end, str) for end in ends):
+            values[key] = as_text(ends)
+    negatives = values.get("train_neg_sample_args")
+    if isinstance(negatives, dict) and str(negatives.get("distribution", "")).lower() == "none":
+        values["train_neg_sample_args"] = None  # as RecBole takes it, and does not take its own word for it
+    gpus = values.get("gpu_id")
+    if isinstance(gpus, list):
+        values["gpu_id"] = tuple(gpus)
+    return values
+
+
+def check_run(settings: RunSettings, model: type) -> None:
+    """Check what several keys, or a key and the model, say together.
+
+    Raises:
+        UserError: RecBole would fail on it, or do something else than it says.
+    """
+    kinds = check_metrics(settings)
+    _check_modes(settings, kinds)
+    _check_time(settings)
+    _check_negatives(settings, model)
+
+
+def check_metrics(settings: RunSettings) -> set[EvaluatorType]:
+    """Check metric names, and that the one for early stopping is among those computed; returns their kinds.
+
+    Raises:
+        UserError: RecBole has no such metric, or would miss ``valid_metric`` after the first epoch.
+    """
+    metrics = [settings.metrics] if isinstance(settings.metrics, str) else settings.metrics
+    for name in metrics:
+        if name.lower() not in metric_types:
+            raise UserError(f"metrics: RecBole has no metric {name!r}{did_you_mean(name, metric_types)}")
+    cutoffs = [settings.topk] if isinstance(settings.topk, int) else settings.topk
+    computed: list[str] = []
+    for name in metrics:
+        computed += [name] if name.lower() in _OF_WHOLE_LISTS else [f"{name}@{k}" for k in cutoffs]
+    if settings.valid_metric.lower() not in map(str.lower, computed):
+        raise UserError(
+            f"valid_metric={settings.valid_metric!r} is not computed, only {', '.join(computed)}; "
+            "change valid_metric, or metrics and topk"
+        )
+    return {metric_types[name.lower()] for name in metrics}
+
+
+def _check_modes(settings: RunSettings, kinds: set[EvaluatorType]) -> None:
+    modes = settings.eval_args.modes()
+    if len(kinds) > 1:
+        raise UserError(
+            f"metrics: {settings.metrics} holds metrics of lists and of single values (AUC, MAE, RMSE, LogLoss), which "
+            "RecBole does not compute in one run; keep those of one kind"
+        )
+    if EvaluatorType.VALUE in kinds and "full" in modes.values():
+        raise UserError(
+            f"metrics: {settings.metrics} compares single values, not lists; they need eval_args with mode: uni100 or "
+            "labeled"
+        )
+    if "labeled" in modes.values() and not _has_labels(settings):
+        raise UserError(
+            f"eval_args: mode labeled needs labels; give threshold, as {{{settings.RATING_FIELD or 'rating'}: 4}} with "
+            f"that column in load_col, or name a column of labels as LABEL_FIELD and in load_col"
+        )
+    if EvaluatorType.RANKING in kinds and "labeled" in modes.values():
+        raise UserError(
+            f"eval_args: mode labeled rates single items, and {settings.metrics} are metrics of lists; write mode: "
+            "full, or metrics: [AUC, LogLoss]"
+        )
+    if len(set(modes.values())) > 1 and "labeled" in modes.values():
+        raise UserError("eval_args: mode labeled counts for validation and test alike; write mode: labeled")
+
+
+def _check_negatives(settings: RunSettings, model: type) -> None:
+    negatives, name = settings.train_neg_sample_args, model.__name__
+    if negatives and negatives.dynamic and not negatives.candidate_num:
+        raise UserError("train_neg_sample_args: dynamic sampling needs candidates to choose from; set candidate_num")
+    if negatives or name in _OF_WHOLE_USERS or getattr(model, "type", None) != ModelType.GENERAL:
+        return
+    kind = getattr(model, "input_type", None)
+    if kind == InputType.PAIRWISE or (kind == InputType.POINTWISE and not _has_labels(settings)):
+        needs = "pairs of a good item and another" if kind == InputType.PAIRWISE else "good and bad items"
+        raise UserError(
+            f"train_neg_sample_args: {name} learns from {needs}, so it needs negatives; write {{distribution: uniform}}"
+        )
+
+
+def _has_labels(settings: RunSettings) -> bool:
+    return settings.threshold is not None or settings.loads(settings.LABEL_FIELD)
+
+
+def _check_time(settings: RunSettings) -> None:
+    """An order by time needs the column, or RecBole fails after the data are read."""
+    split = settings.eval_args.split
+    if settings.benchmark_filename:
+        return
+    if split is None:
+        raise UserError(
+            "eval_args: there is no split; write {split: {RS: [0.8, 0.1, 0.1]}} or {split: {LS: valid_and_test}}"
+        )
+    column = settings.TIME_FIELD
+    if (settings.eval_args.order == "TO" or "TS" in split) and not (column and settings.loads(column)):
+        columns = f"{settings.USER_ID_FIELD}, {settings.ITEM_ID_FIELD}, {column}"
+        raise UserError(
+            f"eval_args: the split goes by time, and the column {column} is not loaded; add it, as "
+            f"--load_col='{{inter: [{columns}]}}', or write order: RO"
+        )
