@@ -84,7 +84,7 @@ def install(models: Mapping[str, type], methods: AbstractSet[str], dataset: type
 def why_no_quick_start() -> str:
     """What keeps ``recbole.quick_start`` from being imported, and what to install; empty where it can be.
 
-    It imports ray, for a search of its own, and the ray that RecBole asks for imports what newer libraries have dropped.
+    It imports ray, for a search of its own, and the ray that RecBole asks for uses what newer libraries have dropped.
     Everything else of RecBole, its ``Config`` and trainers among it, does without.
     """
     try:

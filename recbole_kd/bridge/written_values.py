@@ -40,7 +40,7 @@ def of_yaml(text: str) -> Any:
         ValueError: it is none.
     """
     try:
-        return yaml.load(text, Loader=YamlLoader)
+        return yaml.load(text, Loader=YamlLoader)  # a SafeLoader  # nosec B506
     except _NOT_YAML as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
 
