@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import ROOT
+from tests.sources import copy_sources
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,17 +37,9 @@ def stock(tmp_path_factory) -> Path:
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     (folder / "constraints.txt").write_text("\n".join(line for line in lines if line.partition("==")[0] not in NEWER))
     interpreter = folder / "venv" / "bin" / "python"
-    command = [
-        interpreter,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--constraint",
-        folder / "constraints.txt",
-        *NEEDED,
-        ROOT,
-    ]
+    sources = copy_sources(tmp_path_factory.mktemp("source"))
+    options = ["--quiet", "--constraint", folder / "constraints.txt"]
+    command = [interpreter, "-m", "pip", "install", *options, *NEEDED, sources]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"such an environment cannot be made here: {done.stderr.strip().splitlines()[-1]}")
