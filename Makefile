@@ -4,12 +4,12 @@ VENV := .venv$(if $(PYTHON),-$(patsubst python%,%,$(notdir $(PYTHON))))
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
 SMOKE := $(VENV)-smoke
-INPUTS := setup.py pyproject.toml constraints.txt scripts/environment.sh scripts/pip_settings.py
+INPUTS := setup.py pyproject.toml constraints.txt requirements.lock scripts/environment.sh scripts/pip_settings.py
 
 # uv leaves compiling to the first import, which is therefore made here, and stores what it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test slow cases fuzz lint install smoke browser docs clean
+.PHONY: demo test slow cases fuzz audit lock lint install smoke browser docs clean
 
 $(READY): $(INPUTS)
 	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
@@ -34,7 +34,17 @@ test: $(READY) browser
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
+	$(MAKE) audit
 	$(RUN) -m pytest
+
+# What we write that could be misused, and known vulnerabilities of what is installed.
+audit: $(READY)
+	$(RUN) -m bandit --quiet --configfile pyproject.toml --recursive recbole_kd scripts benchmarks setup.py
+	$(RUN) scripts/audit.py
+
+# The hashes by which LOCKED=true make install installs, anew from setup.py and constraints.txt.
+lock: $(READY)
+	sh scripts/lock.sh $(RUN)
 
 slow: $(READY)
 	$(RUN) -m pytest -m slow

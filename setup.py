@@ -17,6 +17,7 @@ TEST = [
     *["build>=1", "pip>=23", "setuptools>=68"],
     *["ruff", "import-linter>=2", "mypy", "pandas-stubs<3", "types-PyYAML", "types-tabulate", "types-tqdm"],
     *["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6"],
+    *["bandit>=1.8", "pip-audit>=2.9"],
 ]
 
 # RecBole asks for a ray that has no wheel for Python 3.12 and newer, where pip could then install nothing at all.

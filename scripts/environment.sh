@@ -67,4 +67,8 @@ install() {
 # The PyTorch that fits this machine, CPU or CUDA, is smallest from its own index; where pip was told of other
 # places, or that index is out of reach, it is the one of PyPI.
 [ -n "${UV_DEFAULT_INDEX-}${UV_INDEX-}${UV_FIND_LINKS-}" ] || install --torch-backend=auto torch 2>/dev/null || true
+
+# With LOCKED set nothing is installed whose hash requirements.lock does not know, but for PyTorch (see scripts/lock.sh).
+# What is then left for the last line is PyTorch and this project itself.
+if [ -n "${LOCKED-}" ]; then install --no-deps --require-hashes --requirement requirements.lock; fi
 install torch recbole "$@"

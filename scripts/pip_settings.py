@@ -40,7 +40,8 @@ def exports(listed: str) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    asked = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "pip", "config", "list"]  # this interpreter and fixed words
+    asked = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     for variable, value in exports(asked.stdout).items():
         if variable not in os.environ:
             print(f"export {variable}={shlex.quote(value)}")

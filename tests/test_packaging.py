@@ -4,7 +4,6 @@ import ast
 import importlib.metadata
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -21,20 +20,13 @@ from recbole_kd.bridge import compat
 from recbole_kd.foundation import requirements
 from recbole_kd.foundation.errors import UserError
 from tests.processes import ROOT, python
-
-SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "recbole_kd", "properties")
+from tests.sources import copy_sources
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """Built from a copy, so that no build folder is left in the checkout."""
-    copy = tmp_path_factory.mktemp("source")
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
+    """Built from a copy of the sources."""
+    copy = copy_sources(tmp_path_factory.mktemp("source"))
     out = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(copy)]
     built = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from types import ModuleType
 from typing import Any, ClassVar
 
+import numpy as np
 import recbole.data.dataset
 import recbole.trainer
 from recbole.config import Config
@@ -64,7 +65,6 @@ def install(models: Mapping[str, type], methods: AbstractSet[str], dataset: type
         dataset: of all of them.
         train_stages: trains one of the methods.
     """
-    _let_quick_start_import()
     staged = type("StagedTrainer", (StagedTrainer,), {"train_stages": staticmethod(train_stages)})
     for name, model in models.items():
         home = f"recbole.model.general_recommender.{name.lower()}"
@@ -76,18 +76,28 @@ def install(models: Mapping[str, type], methods: AbstractSet[str], dataset: type
         setattr(recbole.trainer, f"{name}Trainer", staged if name in methods else SafeTrainer)
     if not hasattr(Config, "_without_recbole_kd"):
         Config._without_recbole_kd = Config._load_internal_config_dict
-        Config.compatibility_settings = lambda config: compat.restore_removed_names()
+        if "unicode_" not in np.__dict__:  # NumPy 2, where RecBole's own asks for names that are gone
+            Config.compatibility_settings = lambda config: compat.restore_removed_names()
     Config._load_internal_config_dict = _with_defaults_of(set(models))
 
 
-def _let_quick_start_import() -> None:
-    """``recbole.quick_start`` asks for ray, for a search that is not ours; where there is none that works, be one."""
+def why_no_quick_start() -> str:
+    """What keeps ``recbole.quick_start`` from being imported, and what to install; empty where it can be.
+
+    It imports ray, for a search of its own, and the ray that RecBole asks for uses what newer libraries have dropped.
+    Everything else of RecBole, its ``Config`` and trainers among it, does without.
+    """
     try:
-        importlib.import_module("ray.tune")
-    except Exception:  # RecBole's old one fails in several ways beside newer libraries
-        stand_in = ModuleType("ray")
-        stand_in.tune = ModuleType("ray.tune")  # type: ignore[attr-defined]
-        sys.modules.update({"ray": stand_in, "ray.tune": stand_in.tune})
+        importlib.import_module("recbole.quick_start")
+    except Exception as error:  # ray fails in several ways beside newer libraries
+        old = "'ray==2.6.3' 'setuptools<81' 'numpy<2'"  # the last ray that RecBole admits, and what it was made for
+        needed = old if sys.version_info < (3, 12) else "'ray[tune]'"
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return (
+            f"RecBole's own quick_start cannot be imported here ({cause}): "
+            f"it needs a ray that starts; install it with: pip install {needed}"
+        )
+    return ""
 
 
 def _with_defaults_of(names: set[str]) -> Any:

@@ -41,7 +41,7 @@ def of_yaml(text: str) -> Any:
         ValueError: it is none.
     """
     try:
-        found = yaml.load(text, Loader=YamlLoader)
+        found = yaml.load(text, Loader=YamlLoader)  # a SafeLoader  # nosec B506
     except _NOT_YAML as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
     _check_size(found)

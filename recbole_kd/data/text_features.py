@@ -37,7 +37,7 @@ def titles_to_text(titles: Sequence[str], dim: int, seed: int = 2020) -> np.ndar
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")  # no password  # nosec B106
     # n-grams find "Star Trek II" near "Star Trek: First Contact", and survive inflected forms
     grams = TfidfVectorizer(sublinear_tf=True, analyzer="char_wb", ngram_range=(3, 5), min_df=2)
     return _reduce(sparse.hstack([words.fit_transform(titles), grams.fit_transform(titles)]).tocsr(), dim, seed)

@@ -6,7 +6,7 @@ from logging import getLogger
 from typing import Any
 
 from recbole_kd.bridge.checkpoint import load_checkpoint
-from recbole_kd.bridge.inside_recbole import install
+from recbole_kd.bridge.inside_recbole import install, why_no_quick_start
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.foundation.errors import UserError
@@ -20,6 +20,9 @@ def register() -> None:
 
     Puts our model, trainer and data set classes where RecBole looks for them, and lets its ``Config`` read our
     ``properties/``. RecBole's own models and settings stay as they are. Calling it again changes nothing.
+
+    Where RecBole's ``quick_start`` itself cannot be imported, a warning says in a sentence what to install; nothing
+    stands in for it, and all else of RecBole works.
     """
     models: dict[str, type] = {}
     for name in sorted(own_names()):
@@ -28,6 +31,9 @@ def register() -> None:
         except UserError as error:  # what one other package does wrong
             getLogger().warning(f"{name} is left out: {error}")
     install(models, models.keys() & DISTILLERS.names(), MultiModalDataset, _train_stages)
+    reason = why_no_quick_start()
+    if reason:
+        getLogger().warning(reason)
 
 
 def _train_stages(

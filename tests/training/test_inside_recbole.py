@@ -19,7 +19,8 @@ from recbole_kd.training.inside_recbole import _train_stages
 from tests.processes import python
 from tests.training.test_fitting import PlainConfig
 
-# Stock RecBole imports ray, which this machine may have, lack, or be unable to import.
+# Stock RecBole imports ray, which this machine may have, lack, or be unable to import; without a stand-in it is tried
+# in test_stock_quick_start.py.
 RAY = """
 import sys, types
 try:
@@ -83,6 +84,37 @@ print(json.dumps([teacher, plain, get_model("LightGCN").__module__]))
         assert teacher == pipeline.run("PromptMMTeacher", "board", config_dict=VALUES).test
         assert set(plain) == {"recall@3", "ndcg@3"}
         assert home == "recbole.model.general_recommender.lightgcn"
+
+    @pytest.mark.parametrize(
+        ("raised", "said"),
+        [
+            (
+                "ImportError('no ray')",
+                "(ImportError: no ray): it needs a ray that starts; install it with: pip install 'ray",
+            ),
+            ("AttributeError('numpy has no bool8')", "(AttributeError: numpy has no bool8)"),
+            ("ModuleNotFoundError('No module named pkg_resources')", "No module named pkg_resources)"),
+        ],
+    )
+    def test_where_quick_start_cannot_be_imported_a_sentence_says_what_to_install(self, checkerboard, raised, said):
+        code = f"""
+import json, sys, importlib.abc
+class NoRay(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, *_):
+        if name == "ray":
+            raise {raised}
+sys.meta_path.insert(0, NoRay())
+import recbole_kd
+recbole_kd.register()
+from recbole.config import Config
+config = Config(model="PromptMM", dataset="board", config_dict={VALUES!r})
+print(json.dumps(["ray" in sys.modules, config["epochs"]]))
+"""
+        done = python("-c", code)
+        assert last_line(done) == [False, 3]
+        (sentence,) = [line for line in done.stderr.splitlines() if "quick_start" in line]
+        assert said in sentence
+        assert "pip install 'ray" in sentence
 
     def test_importing_us_changes_nothing(self, tmp_path, monkeypatch):
         """Every object of every RecBole module, NumPy's and SciPy's names, before and after our last submodule."""

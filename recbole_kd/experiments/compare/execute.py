@@ -79,7 +79,7 @@ class _Child:
         if jobs > 1:
             environment.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // jobs, 1)))
         with open_log(self._log) as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # fixed words  # nosec B603
                 # -P: a module of the working folder is not taken for one of the standard library
                 [sys.executable, "-P", "-m", "recbole_kd.experiments.compare.child"],
                 stdin=subprocess.PIPE,  # held open: its end tells the child that nobody waits any more
