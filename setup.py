@@ -10,7 +10,7 @@ VERSION = next(
     if line.startswith("VERSION =")
 )
 
-TUNE = ["optuna>=4,<5"]
+TUNE = ["optuna>=4,<5", "sqlalchemy>=2"]
 DOCS = ["mkdocs-material>=9", "mkdocstrings[python]>=0.30", "mkdocstrings-python>=2", "latex2mathml>=3.77"]
 TEST = [
     *["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6", "selenium>=4.20"],
@@ -46,6 +46,7 @@ setup(
         "scipy>=1.11",
         "pandas>=2,<3",
         "pydantic>=2.5",
+        "pydantic_core",
         "scikit-learn>=1.3",
         "matplotlib>=3.8",
         "jinja2>=3.1",

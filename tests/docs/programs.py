@@ -155,6 +155,13 @@ def _recommend(words: Sequence[str]) -> None:
         demand(is_known(key), f"--{key} is no key")
 
 
+def _check(words: Sequence[str]) -> None:
+    rest = [word for word in words if word != "--json"]
+    name = PLACEHOLDERS.get(rest[0], rest[0])
+    with _data([f"--dataset={name}", *rest[1:]]) as (given, files):
+        make_config("BPR", config_file_list=files, arguments=given)
+
+
 def _convert(words: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(exit_on_error=False)
     add_arguments(parser)
@@ -210,7 +217,7 @@ def is_known(key: str) -> bool:
 
 def is_option(key: str) -> bool:
     """Whether any of the commands knows it."""
-    own = {"help", "any_key", *layout_options(), "overwrite", "nproc-per-node", "config_files"}
+    own = {"help", "any_key", "json", "debug", "version", *layout_options(), "overwrite", "nproc-per-node", "config_files"}
     for settings in (compare_command.Options, TuneSettings, recommend.Options):
         own |= set(settings.model_fields)
     return key in own or is_known(key)
@@ -223,5 +230,6 @@ _COMMANDS = {
     "tune": _tune,
     "compare": _compare,
     "recommend": _recommend,
+    "check": _check,
     "convert": _convert,
 }
