@@ -217,7 +217,17 @@ def is_known(key: str) -> bool:
 
 def is_option(key: str) -> bool:
     """Whether any of the commands knows it."""
-    own = {"help", "any_key", "json", "debug", "version", *layout_options(), "overwrite", "nproc-per-node", "config_files"}
+    own = {
+        "help",
+        "any_key",
+        "json",
+        "debug",
+        "version",
+        "overwrite",
+        "nproc-per-node",
+        "config_files",
+        *layout_options(),
+    }
     for settings in (compare_command.Options, TuneSettings, recommend.Options):
         own |= set(settings.model_fields)
     return key in own or is_known(key)
