@@ -15,6 +15,7 @@ _EVERYBODY = "[0,inf)"  # RecBole's default interval
 
 # Keys that name columns, and whether those must be of numbers.
 _NAMING = {"val_interval": False, "normalize_field": True, "threshold": True, "discretization": True, "seq_len": False}
+_NAMING |= {"alias_of_user_id": False, "alias_of_item_id": False}
 
 
 class CountedFilters(Dataset):
@@ -26,10 +27,11 @@ class CountedFilters(Dataset):
 
     dropped: dict[str, int]
 
-    def _data_processing(self) -> None:
+    def _init_alias(self) -> None:
+        """Called once the files are read, before anything is done with their columns."""
         self.dropped = {}
         self._check_named_columns()
-        super()._data_processing()
+        super()._init_alias()
 
     def _remove_duplication(self) -> None:
         with self._counting("rm_dup_inter"):

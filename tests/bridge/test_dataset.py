@@ -86,6 +86,7 @@ WRONG = {
     "a list of numbers": ({"val_interval": {"rating": [4, 5]}}, "rating is of type float; give it an interval"),
     "normalising nothing": ({"normalize_field": ["nope"]}, "normalize_field names the column 'nope'"),
     "normalising tokens": ({"normalize_field": ["user_id"]}, "normalize_field names 'user_id', which is of type token"),
+    "an alias that is not there": ({"alias_of_item_id": ["nope"]}, "alias_of_item_id names the column 'nope'"),
     "a threshold of tokens": ({"threshold": {"user_id": 3}}, "threshold names 'user_id', which is of type token"),
     "time that is not there": (
         {"load_col": None, "TIME_FIELD": "when", "eval_args": BY_TIME},
