@@ -36,6 +36,16 @@ def interval(value: Any) -> str | None:
     return text
 
 
+def holds(text: str, number: float) -> bool:
+    """Whether intervals that :func:`interval` has read hold a number."""
+    for part in text.split(";"):
+        low, high = map(float, _INTERVAL.fullmatch(part).groups())  # type: ignore[union-attr]
+        above = number >= low if "[" in part else number > low
+        if above and (number <= high if "]" in part else number < high):
+            return True
+    return False
+
+
 Interval = Annotated[str | None, BeforeValidator(interval)]
 
 

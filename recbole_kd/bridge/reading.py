@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,18 @@ from recbole_kd.atomic.table import AtomicFile, Layout
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
 _DEFAULT_IDS = {"user_id", "item_id"}  # what RecBole's load_col names where nobody gives one
+
+
+def layout_of(config: Any, ids: Iterable[str]) -> Layout:
+    """How the keys of a config say that a data set's files are written; ``ids`` are columns that are never empty."""
+    return Layout(
+        separator=config["field_separator"].replace("\\t", "\t"),
+        sequence_separator=config["seq_separator"],
+        encoding=config["encoding"] or "utf-8",
+        ids=frozenset(ids),
+        time=config["TIME_FIELD"],
+        time_format=config["time_format"],
+    )
 
 
 class CheckedReading(Dataset):
@@ -47,7 +59,7 @@ class CheckedReading(Dataset):
         required = self._required(source)
         if load_col == set() and source != FeatureSource.INTERACTION:
             return None
-        file = AtomicFile(path, self._layout(source))
+        file = AtomicFile(path, layout_of(self.config, required))
         self._check_columns(file, kind, load_col, required)
         names = [
             name
@@ -85,16 +97,6 @@ class CheckedReading(Dataset):
             FeatureSource.ITEM: [self.iid_field],
         }
         return of_source.get(source, [])
-
-    def _layout(self, source: Any) -> Layout:
-        return Layout(
-            separator=self.config["field_separator"].replace("\\t", "\t"),
-            sequence_separator=self.config["seq_separator"],
-            encoding=self.config["encoding"] or "utf-8",
-            ids=frozenset(self._required(source)),
-            time=self.time_field,
-            time_format=self.config["time_format"],
-        )
 
     def _check_columns(
         self, file: AtomicFile, kind: str, load_col: Collection[str] | None, required: Collection[str]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from recbole_kd.atomic.table import AtomicFile
 from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.intervals import holds
+from recbole_kd.bridge.reading import layout_of
+from recbole_kd.foundation.errors import UserError
 
 _FILTERS = (
     "user_inter_num_interval",
@@ -18,7 +20,6 @@ _FILTERS = (
     "rm_dup_inter",
     "filter_inter_by_user_or_item",
 )
-_ENDS = re.compile(r"([\[(])([^,;]+),([^,;]+)([\])])").findall
 
 
 class Unknown(NamedTuple):
@@ -36,7 +37,7 @@ class Unknown(NamedTuple):
 
 
 def unknown_users(config: KDConfig, tokens: Sequence[str]) -> list[Unknown]:
-    """Look for users in the files that a data set was read from; they are read once, a row at a time.
+    """Look for users in the files that a data set was read from; they are read once.
 
     Args:
         config: of the data set, as it was read.
@@ -65,33 +66,16 @@ def _dropping(config: KDConfig, count: int) -> list[str]:
     if not config["load_col"] or not {"user", "item"} & set(config["load_col"]):
         said.pop("filter_inter_by_user_or_item", None)  # there is nothing to filter by
     interval = config["user_inter_num_interval"]
-    if isinstance(interval, str) and not _holds(interval, count):
+    if isinstance(interval, str) and not holds(interval, count):
         return [said["user_inter_num_interval"]]
     return list(said.values())
 
 
-def _holds(intervals: str, count: int) -> bool:
-    """Whether ``[5,10];(20,inf)`` holds a count; true of what cannot be read."""
-    try:
-        found = [(left == "[", float(low), float(high), right == "]") for left, low, high, right in _ENDS(intervals)]
-    except ValueError:
-        return True
-    return not found or any(
-        (low < count or (closed and low == count)) and (count < high or (shut and count == high))
-        for closed, low, high, shut in found
-    )
-
-
-def _column(file: Path, config: KDConfig, wanted: Collection[str]) -> Iterator[str]:
+def _column(file: Path, config: KDConfig, wanted: Collection[str]) -> list[str]:
     """The user of each row, of those that are wanted; nothing where the file cannot be read."""
-    between, sequence = str(config["field_separator"]), str(config["encoding"] or "utf-8")
-    sequence = "utf-8-sig" if sequence.lower().replace("-", "") == "utf8" else sequence
-    with suppress(OSError, LookupError), file.open(encoding=sequence, errors="replace") as stream:
-        names = [field.partition(":")[0] for field in stream.readline().rstrip("\r\n").split(between)]
-        if config["USER_ID_FIELD"] not in names:
-            return
-        place = names.index(config["USER_ID_FIELD"])
-        for line in stream:
-            fields = line.rstrip("\r\n").split(between, place + 1)
-            if len(fields) > place and fields[place] in wanted:
-                yield fields[place]
+    field = config["USER_ID_FIELD"]
+    try:
+        users = AtomicFile(file, layout_of(config, [field])).read([field])[field]
+    except (UserError, KeyError):
+        return []
+    return [str(user) for user in users[users.isin(list(wanted))]]
