@@ -5,13 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from recbole_kd.data.convert import LAYOUTS, layout_options, read_and_write, summary
+from recbole_kd.foundation.errors import UserError
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as all commands do."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
 
 
 def main(words: Sequence[str]) -> int:
     """Convert and return the exit status."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="recbole-kd convert", description="Turn a published layout into RecBole's atomic files and features."
     )
     add_arguments(parser)

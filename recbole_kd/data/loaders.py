@@ -53,6 +53,7 @@ def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
     if "eval_batch_size" not in config.external_config_dict:
         numbers = SCORES_AT_ONCE if scores_all_items(config.model_class) else PAIRS_AT_ONCE
         config["eval_batch_size"] = rows_at_once(dataset.item_num, numbers) * dataset.item_num
+    dataset.build()  # or a sentence of its own
     try:
         with in_one_sentence(f"the data set {config.dataset!r} cannot be sampled with these settings"):
             return prepare_loaders(config, dataset, mask_train_only=config["eval_mask"] == "train")

@@ -141,9 +141,13 @@ def test_a_file_without_rows_is_refused(folder):
 
 def test_a_part_without_interactions_is_named(folder):
     rewrite(folder, lambda text: text.split("\n")[0] + "\n" + "".join(f"u{n}\ti{n % 8}\t1\t1\n" for n in range(20)))
+    says = r"the validation part of 'toy' has no interactions.*no user has more than 1"
     data = make(folder)
-    with pytest.raises(UserError, match=r"the validation part of 'toy' has no interactions.*no user has more than 1"):
+    with pytest.raises(UserError, match=says):
         data.build()
+    data = make(folder)
+    with pytest.raises(UserError, match=says):
+        make_loaders(data.config, data)
 
 
 def test_a_user_with_every_item_is_named(folder):
