@@ -40,7 +40,7 @@ def build_model(config: Any, train_part: Any) -> Any:
         except _PASSED_ON:
             raise
         except Exception as error:  # a model, RecBole's or a user's, can raise anything
-            raise UserError(f"{config.model_class.__name__} cannot be built: {cause_of(error)}") from error
+            raise UserError(_told(config.model_class, "built", error)) from error
 
 
 @contextmanager
@@ -62,7 +62,7 @@ def own_errors_of(model: type) -> Iterator[None]:
         if not _is_theirs(error, model):
             raise
         what = "built" if isinstance(error, ModuleNotFoundError) else "trained"
-        raise UserError(f"{model.__name__} cannot be {what}: {cause_of(error)}") from error
+        raise UserError(_told(model, what, error)) from error
 
 
 def cause_of(error: Exception) -> str:
@@ -78,6 +78,19 @@ def cause_of(error: Exception) -> str:
     telling = said and not isinstance(error, LookupError | AttributeError | TypeError | AssertionError)
     reason = said if telling else f"{type(error).__name__}{': ' * bool(said)}{said}"
     return f"{reason}; change its settings or take another model"
+
+
+def _told(model: type, what: str, error: Exception) -> str:
+    return f"{model.__name__} cannot be {what}: {cause_of(error)}{_place_of(error, model)}"
+
+
+def _place_of(error: Exception, model: type) -> str:
+    """Where in a file of the user's an error arose, for whoever wrote the model; nothing of RecBole's and ours."""
+    own = getattr(sys.modules.get(model.__module__), "__file__", None)
+    if own is None or own.startswith((_folder("recbole_kd"), _folder("recbole"))):
+        return ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
+    return f" ({own}, line {lines[-1]}; --debug shows more)" if lines else ""
 
 
 def _is_theirs(error: Exception, model: type) -> bool:

@@ -139,8 +139,8 @@ class KDConfig(Config):
             return [self._spelt(name) for name in names]
         if not isinstance(names, str) or not names:
             return names
-        classes = {name: self._find_model(name).__name__ for name in model_names(names)}
-        return ",".join(found if found.lower() == name.lower() else name for name, found in classes.items())
+        classes = [(name, self._find_model(name).__name__) for name in model_names(names)]
+        return ",".join(found if found.lower() == name.lower() else name for name, found in classes)
 
     def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
         names = [name for name in self._models_of_stages() if name]
@@ -235,7 +235,7 @@ def recorded_values(config: Mapping[str, Any], more: Iterable[str] = ()) -> dict
         config: what was kept.
         more: keys of the model that only its class declares.
     """
-    kept = {*filter(changes_stage, properties.known_keys()), "data_path", "features_path", *more}
+    kept = {*filter(changes_stage, properties.known_keys()), "data_path", "features_path", "time_format", *more}
     values = {key: value for key, value in config.items() if key in kept or str(key).startswith("alias_of_")}
     if isinstance(values.get("data_path"), str):
         values["data_path"] = str(Path(values["data_path"]).parent)  # RecBole has added the data set's name

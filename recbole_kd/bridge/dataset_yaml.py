@@ -35,6 +35,8 @@ def dataset_name(given: object) -> str:
     """
     name = str(given).rstrip("/") if isinstance(given, str | Path | int) and not isinstance(given, bool) else ""
     folder, slash, last = name.rpartition("/")
+    if slash and last.endswith(".inter"):  # a file of the folder
+        folder, _, last = folder.rpartition("/")
     if slash and last not in ("", ".", ".."):
         raise UserError(f"dataset={given!r} is a path; write --data_path={folder or '/'} --dataset={last}")
     if name in ("", ".", "..") or any(sign in name for sign in "\\\0\n"):

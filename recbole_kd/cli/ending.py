@@ -55,6 +55,8 @@ def guarded(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> in
         streams.say(f"recbole-kd: {'interrupted' if interrupted else 'ended by SIGTERM'}; {_GOES_ON}")
         return _leaving(INTERRUPTED if interrupted else TERMINATED)
     except UserError as error:
+        if (debug or debugging()) and error.__cause__ is not None:
+            streams.say("".join(traceback.format_exception(error.__cause__)).rstrip())
         streams.say(f"recbole-kd: {error}")
         return _leaving(MENDABLE)
     except Exception as error:

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from typing import IO, Literal
 
-from tqdm import tqdm
-
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import streams
 from recbole_kd.cli.words import joined, wants_help
 from recbole_kd.experiments.options import read_options
+from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
 from recbole_kd.foundation.settings import Count, Settings
@@ -70,6 +69,8 @@ def main(words: Sequence[str]) -> int:
         print(HELP)
         return 0
     given = parse_arguments(joined(words))
+    if "config_files" in given:
+        raise UserError("recommend reads no --config_files, since the checkpoint has the settings; give --key=value")
     for key, what in (("checkpoint", "PATH"), ("users", "TOKENS")):
         if not given.get(key):
             raise UserError(f"no {key} is given; add --{key}={what}")

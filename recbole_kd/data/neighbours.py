@@ -12,8 +12,8 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import own_folder, replacing
 from recbole_kd.foundation.npy import NpyError, read_arrays

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-_DRAWN = {"uni": "uniform negatives a user", "pop": "negatives a user, drawn by popularity"}
+_DRAWN = {"uni": "uniform negatives an interaction", "pop": "negatives an interaction, by popularity"}
 
 
 class Protocol(NamedTuple):

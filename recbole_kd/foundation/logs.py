@@ -8,12 +8,19 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
+from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.surroundings import fault_of
 
 SHOWN = logging.getLogger("recbole_kd")  # what is said here at INFO is for the screen too, all else for the file
 _COLOURS = re.compile(r"\x1B\[[0-9;]*m")
+
+
+class Colourless(logging.Formatter):
+    """Records without the colours that RecBole gives them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text."""
+        return _COLOURS.sub("", super().format(record))
 
 
 class LogFile(logging.FileHandler):
@@ -36,11 +43,7 @@ class LogFile(logging.FileHandler):
             path = path.with_name(f"{stem}-{number}{path.suffix}")
         super().__init__(path, mode="x", encoding="utf-8", errors="backslashreplace")
         self.setLevel(level)
-        self.setFormatter(logging.Formatter("%(asctime)-15s %(levelname)s  %(message)s", "%a %d %b %Y %H:%M:%S"))
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record without the colours that RecBole gives it."""
-        return _COLOURS.sub("", super().format(record))
+        self.setFormatter(Colourless("%(asctime)-15s %(levelname)s  %(message)s", "%a %d %b %Y %H:%M:%S"))
 
     def handleError(self, record: logging.LogRecord) -> None:
         """End the file, and say so once."""
@@ -65,7 +68,7 @@ class Screen(logging.Handler):
         level: the lowest that is shown.
         """
         super().__init__(level)
-        self.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%d %b %H:%M"))
+        self.setFormatter(Colourless("%(asctime)s  %(message)s", "%d %b %H:%M"))
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Warnings, and what is said to :data:`SHOWN`."""

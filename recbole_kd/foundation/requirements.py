@@ -16,6 +16,7 @@ MODULES = {
     "scipy": "scipy",
     "pandas": "'pandas<3'",
     "pydantic": "pydantic",
+    "pydantic_core": "pydantic_core",
     "sklearn": "scikit-learn",
     "matplotlib": "matplotlib",
     "jinja2": "jinja2",

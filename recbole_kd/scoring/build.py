@@ -13,8 +13,8 @@ from typing import Any
 import scipy.sparse as sp
 import torch
 from torch import distributed as dist
-from tqdm.auto import tqdm
 
+from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing, write_json
 from recbole_kd.foundation.npy import write_header

@@ -43,7 +43,7 @@ def _of_table(lines: list[str], field: str) -> list[str]:
     """The column of users, if the first line is a header that names one."""
     for between in ("\t", ","):
         names = [name.partition(":")[0].strip() for name in next(csv.reader(lines[:1], delimiter=between), [])]
-        name = "user" if field not in names and len(names) > 1 else field  # as recommend heads its own CSV
+        name = "user" if field not in names else field  # as recommend heads its own CSV
         if name in names:
             place = names.index(name)
             rows = csv.reader(lines[1:]) if between == "," else (line.split(between) for line in lines[1:])

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NoReturn
 
-from tqdm.auto import tqdm
-
+from recbole_kd.foundation.bars import tqdm
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.record import StageRecord, StageStart
 

@@ -30,6 +30,9 @@ PLACEHOLDERS = {"MODEL": "LightGCN", "NAME": "ml-100k"}  # words in capitals tha
 _OF_TORCHRUN = re.compile(r"--(nproc[-_]per[-_]node|nnodes)=\d+|--standalone")
 
 
+_OF_QUICK_START = r"recbole==1\.2\.\d+|ray(\[tune\]|==2\.6\.\d+)|setuptools<81|numpy<2"  # what RecBole's own asks for
+
+
 class Refused(AssertionError):
     """The program would not take this command."""
 
@@ -75,7 +78,7 @@ def _pip(words: Sequence[str]) -> None:
     extras = set(re.findall(r'^ +"(\w+)": ', (ROOT / "setup.py").read_text("utf-8"), re.M))
     for word in words[1:]:
         found = re.fullmatch(r"(\.|recbole-kd)(?:\[([\w,]+)\])?", word)
-        allowed = word in ("-e", "--no-deps") or re.fullmatch(r"recbole==1\.2\.\d+", word)
+        allowed = word in ("-e", "--no-deps") or re.fullmatch(_OF_QUICK_START, word)
         demand(found or allowed, f"pip is to install {word!r}, which is not this project")
         if found and found[2]:
             demand(set(found[2].split(",")) <= extras, f"setup.py has no extra {found[2]}")

@@ -18,6 +18,7 @@ from recbole_kd.experiments.run import run
 from recbole_kd.foundation.bugs import bug_text, debugging, one_line
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import write_json
+from recbole_kd.foundation.logs import Colourless
 from recbole_kd.foundation.surroundings import sentence_of
 
 _SECONDS_TO_TIDY_UP = 2.0
@@ -60,7 +61,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, leave)
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(message)s")
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(Colourless("%(asctime)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         result = work(task)
         if leave.asked:  # compiled code has turned the exception into one that looks like the run's own

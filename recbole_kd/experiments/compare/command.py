@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from tqdm.auto import tqdm
 
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.evaluation.protocol import protocol_of, title_words
@@ -24,6 +23,7 @@ from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.results.records import Record, Records
 from recbole_kd.experiments.results.row import Row, gap_closed
 from recbole_kd.experiments.results.significance import Test, paired_tests
+from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.files import alone_in
 from recbole_kd.foundation.settings import Count, CountOrZero, Settings

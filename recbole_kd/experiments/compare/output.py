@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,7 +132,7 @@ class Table:
                 line.append(Cell(spread(values), mean, best=mean is not None and mean == best[name]))
             if closed:
                 share = closed.get(row.label)
-                line.append(Cell(_written(share, "{:.0%}".format), share))
+                line.append(Cell(re.sub(r"^-0%", "0%", _written(share, "{:.0%}".format)), share))
             line += [Cell(_p(test.get(key)), test.get(key)) for key in ("t_p_holm", "wilcoxon_p_holm")]
             line += [Cell(_written(costs[key], write), costs[key]) for key, (_, write) in _COSTS.items()]
             lines.append(line)

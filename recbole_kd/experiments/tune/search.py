@@ -8,8 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tqdm.auto import tqdm
-
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
@@ -20,6 +18,7 @@ from recbole_kd.experiments.run import run
 from recbole_kd.experiments.tune.keys import default_of, held_values, reaches_teacher
 from recbole_kd.experiments.tune.output import best_table, command_line, write_best, write_trials
 from recbole_kd.experiments.tune.ranges import read_ranges
+from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import alone_in

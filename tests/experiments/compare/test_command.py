@@ -56,7 +56,7 @@ class TestTable:
         assert compare(f"--models={PAIR}", "--seed=7", *OF_PAIR) == 0
         (run,) = runs()
         keys = ["digest", "label", "model", "dataset", "seed", "settings", "status", "reason", "rows"]
-        assert list(run) == [*keys, "started", "seconds", "users", "histories", "log"]
+        assert list(run) == [*keys, "made", "started", "seconds", "users", "histories", "log"]
         assert (run["label"], run["model"], run["dataset"], run["seed"]) == (PAIR, "RCEKD", "board", 7)
         assert (run["status"], run["reason"]) == ("done", None)
         assert [row["role"] for row in run["rows"]] == ["teacher", "baseline", "student"]
