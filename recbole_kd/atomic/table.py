@@ -78,6 +78,11 @@ class AtomicFile:
         Raises:
             UserError: naming file, line and column of the first value that cannot be what its column says.
         """
+        head = self._raw.split(b"\n", 1)[0]
+        again = self._raw.find(b"\n" + head + b"\n")
+        if again >= 0:
+            line = self._raw[: again + 1].count(b"\n") + 1
+            raise UserError(f"{self.path}, line {line}: the header is there again; were two files joined? Remove it")
         lines = split_lines(self.path, self._raw, self._layout.separator, len(self.columns))
         columns = [column for column in self.columns if wanted is None or column.name in wanted]
         table = self._table(lines, columns)

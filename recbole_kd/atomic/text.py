@@ -63,6 +63,7 @@ def read_text(path: Path, encoding: str) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     try:
         known = codecs.lookup(encoding).name
+        " ".encode(encoding)  # rot13 and base64 are no encodings of text
     except LookupError:
         raise UserError(f"encoding={encoding!r} is no encoding that Python knows; utf-8 is the usual one") from None
     if known.startswith("utf-8"):

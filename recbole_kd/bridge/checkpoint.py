@@ -61,7 +61,8 @@ def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "
     state.pop("sha256", None)  # whoever changes a value and writes it again writes another
     if isinstance(state.get("other_parameter"), dict):
         try:
-            state["other_parameter"] = {name: from_tensors(value) for name, value in state["other_parameter"].items()}
+            other = without_embeddings(state["other_parameter"])  # what belongs to the weights is made of them
+            state["other_parameter"] = {name: from_tensors(value) for name, value in other.items()}
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError):
             raise Damaged(path, "other_parameter holds a matrix that is none") from None
     return state

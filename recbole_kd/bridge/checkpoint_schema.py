@@ -92,6 +92,8 @@ def check_state(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         raise Damaged(path, f"{place} is not what a checkpoint holds ({worst['msg'].lower()})") from None
     size = Path(path).stat().st_size
     for name, tensor in tensors_of(state):
+        if tensor.layout != torch.strided or tensor.is_complex():
+            raise Damaged(path, f"{name} is no dense tensor of real numbers")
         if tensor.device.type == "meta" or tensor.numel() * tensor.element_size() > size:
             raise Damaged(path, f"{name} is larger than the file")
     if "sha256" in state and state["sha256"] != checksum(state):

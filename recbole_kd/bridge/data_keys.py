@@ -42,6 +42,7 @@ def _one_character(value: Any) -> Any:
 def _encoding(value: Any) -> Any:
     try:
         codecs.lookup(value)
+        " ".encode(value)  # rot13 and base64 are no encodings of text
     except (LookupError, TypeError, ValueError):
         raise refused("Python knows no such encoding; write utf-8, latin-1, gb18030 or another") from None
     return value

@@ -28,6 +28,7 @@ class SoundDataset(CheckedReading, CountedFilters):
             UserError: a file, a row of it, or a key that says how to read it is wrong.
         """
         self._splits: list[Any] | None = None
+        self._unfit: UserError | None = None  # why it cannot be split
         with in_one_sentence(f"the data set {config['dataset']!r} cannot be read with these settings"):
             super().__init__(config)
 
@@ -39,12 +40,17 @@ class SoundDataset(CheckedReading, CountedFilters):
         Raises:
             UserError: a part has no interactions, or ``eval_args`` is none that RecBole knows.
         """
+        if self._unfit is not None:
+            raise self._unfit
         if self._splits is None:
-            with in_one_sentence(
-                f"the data set {self.dataset_name!r} cannot be split by eval_args={self.config['eval_args']}"
-            ):
-                parts = super().build()
-                self._check_parts(parts)
+            how = f"eval_args={self.config['eval_args']}"
+            try:
+                with in_one_sentence(f"the data set {self.dataset_name!r} cannot be split by {how}"):
+                    parts = super().build()
+                    self._check_parts(parts)
+            except UserError as error:
+                self._unfit = error
+                raise
             self._splits = parts
         return list(self._splits)
 

@@ -13,6 +13,8 @@ from recbole_kd.foundation.errors import UserError, did_you_mean
 
 _EVERYBODY = "[0,inf)"  # RecBole's default interval
 
+_FILTERS = ("rm_dup_inter", "val_interval", "user_inter_num_interval", "item_inter_num_interval")
+
 # Keys that name columns, and whether those must be of numbers.
 _NAMING = {"val_interval": False, "normalize_field": True, "threshold": True, "discretization": True, "seq_len": False}
 _NAMING |= {"alias_of_user_id": False, "alias_of_item_id": False}
@@ -30,6 +32,7 @@ class CountedFilters(Dataset):
     def _init_alias(self) -> None:
         """Called once the files are read, before anything is done with their columns."""
         self.dropped = {}
+        self._check_filters()
         self._check_named_columns()
         super()._init_alias()
 
@@ -68,6 +71,15 @@ class CountedFilters(Dataset):
             shown = " and ".join(f"{key}={self.config[key]}" for key in given)
             self.dropped[shown] = before - len(self.inter_feat)
 
+    def _check_filters(self) -> None:
+        """Refuse filters where RecBole does not use them."""
+        given = [key for key in _FILTERS if self.config[key] not in (None, False, _EVERYBODY)]
+        if given and self.benchmark_filename_list is not None:
+            raise UserError(
+                f"{given[0]}={self.config[given[0]]} does nothing beside benchmark_filename, whose parts are taken as "
+                "they are; leave it out, or filter the files"
+            )
+
     def _check_named_columns(self) -> None:
         """Refuse keys that name a column which is not loaded; RecBole meets some of them as a traceback."""
         for key, numbers in _NAMING.items():
@@ -77,6 +89,10 @@ class CountedFilters(Dataset):
                     raise UserError(
                         f"{key} names {field!r}, which is of type {self.field2type[field].value} and not of numbers"
                     )
+        for field in (field for fields in (self.config["unused_col"] or {}).values() for field in fields):
+            self._check_loaded("unused_col", field)
+            if field in (self.uid_field, self.iid_field):
+                raise UserError(f"unused_col names {field!r}, without which there is no data; take it out")
         for pair in (self.config["preload_weight"] or {}).items():
             for field in pair:
                 self._check_loaded("preload_weight", field)

@@ -62,7 +62,7 @@ def _advice(value: Any, part: str) -> str:
     compared = _COMPARED.fullmatch(part)
     if compared:
         meant = _SIGNS[_SAME.get(compared[1], compared[1])].format(compared[2])
-    elif isinstance(value, bool) or not numbers:
+    elif isinstance(value, bool) or not numbers or math.isinf(float(min(numbers, key=float))):
         return "an interval is written [5,inf) for 5 and more, [0,10] or (0,10) without its ends"
     elif len(numbers) == 1:
         return f"write [{numbers[0]},inf) for {numbers[0]} and more, or [0,{numbers[0]}] for at most {numbers[0]}"

@@ -52,6 +52,14 @@ class CheckedReading(Dataset):
                 raise UserError(f"there is no file {path}, which holds the interactions{found}")
         super()._load_inter_feat(token, dataset_path)
 
+    def _load_data(self, token: str, dataset_path: str) -> None:
+        super()._load_data(token, dataset_path)
+        for kind in self.config["load_col"] or ():
+            path = Path(dataset_path) / f"{token}.{kind}"
+            if kind != "inter" and path.name not in self.rows_read:
+                why = "no general recommender reads it" if path.is_file() else "it is not there"
+                raise UserError(f"load_col asks for columns of {path}, and {why}; take {kind} out of load_col")
+
     def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:
         path = Path(filepath)
         kind = source.value if isinstance(source, FeatureSource) else source
@@ -60,7 +68,7 @@ class CheckedReading(Dataset):
         if load_col == set() and source != FeatureSource.INTERACTION:
             return None
         file = AtomicFile(path, layout_of(self.config, required))
-        self._check_columns(file, kind, load_col, required)
+        self._check_columns(file, kind, load_col, unload_col, required)
         names = [
             name
             for name in file.names
@@ -99,7 +107,12 @@ class CheckedReading(Dataset):
         return of_source.get(source, [])
 
     def _check_columns(
-        self, file: AtomicFile, kind: str, load_col: Collection[str] | None, required: Collection[str]
+        self,
+        file: AtomicFile,
+        kind: str,
+        load_col: Collection[str] | None,
+        unload_col: Collection[str] | None,
+        required: Collection[str],
     ) -> None:
         kinds = {column.name: column.kind for column in file.columns}
         for name in required:
@@ -112,6 +125,12 @@ class CheckedReading(Dataset):
                 )
             if kinds[name] != "token":
                 raise UserError(f"{file.path}: {key} {name!r} is of type {kinds[name]}; write {name}:token")
+        if unload_col:
+            absent = sorted(set(unload_col) - kinds.keys())
+            if absent:
+                raise UserError(
+                    f"unload_col leaves out {absent[0]!r} of {file.path}, which has only {', '.join(kinds)}"
+                )
         default = _DEFAULT_IDS - {self.uid_field, self.iid_field}
         for name in sorted(set(load_col or ()) - kinds.keys() - default):
             hint = did_you_mean(name, kinds) or f"; it has {', '.join(kinds)}"

@@ -7,7 +7,16 @@ from contextlib import contextmanager
 
 from recbole_kd.foundation.errors import UserError
 
-_OF_SETTINGS = (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError, AssertionError)
+_OF_SETTINGS = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    NotImplementedError,
+    AssertionError,
+    ArithmeticError,
+)
 
 
 def one_line(error: BaseException) -> str:

@@ -35,6 +35,7 @@ class Effect(Enum):
     NOTHING = "where a run reads, writes and reports, and no figure"
 
 
+_MOST_WORKERS = 128  # processes that load batches
 _STATES = ("info", "debug", "warning", "error", "critical")
 _OF_A_STAGE = frozenset({Effect.FIGURES, Effect.YARDSTICK})
 
@@ -185,7 +186,7 @@ class RunSettings(FeatureSettings, DataSettings):
     gpu_id: Annotated[Any, BeforeValidator(_devices), Effect.NOTHING] = "0"
     use_gpu: _Flag = True
     device: _Ignored = None
-    worker: Annotated[CountOrZero, Effect.NOTHING] = 0
+    worker: Annotated[int, Field(ge=0, le=_MOST_WORKERS), Effect.NOTHING] = 0
     local_rank: _Launched = None
     single_spec: _Ignored = None
     nproc: Annotated[Any, BeforeValidator(_one_process), Effect.NOTHING] = None

@@ -68,6 +68,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or does not hold lines of the form ``key: value``.
     """
+    if file.exists() and not file.is_file():  # a pipe without a writer is waited for
+        raise UserError(f"cannot read the config file {file}: it is no file")
     try:
         values = of_yaml(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -16,6 +16,7 @@ from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
 from recbole_kd.foundation.settings import Count, Settings
+from recbole_kd.foundation.surroundings import check_file
 from recbole_kd.serving.list_formats import write_lists
 from recbole_kd.serving.recommend import Recommendation, Recommender, skipped
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
@@ -79,6 +80,8 @@ def main(words: Sequence[str]) -> int:
         raise UserError("the lists of all users do not fit a terminal; write them to a file with --output=FILE")
     if "stdout" in streams.closed and not options.output:
         raise UserError("standard output is closed, so the lists can go nowhere; write them with --output=FILE")
+    if options.output:
+        check_file(options.output, "output")
     result = sys.stdout
     try:
         with redirect_stdout(sys.stderr):  # RecBole's models print now and then

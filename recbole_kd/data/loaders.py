@@ -27,6 +27,11 @@ def check_evaluation(config: KDConfig, dataset: MultiModalDataset) -> None:
             f"topk={config['topk']} is too long for {dataset.item_num - 1} items; set topk and valid_metric"
         )
     items = dataset.item_num - 1
+    negatives = (config["train_neg_sample_args"] or {}).get("sample_num") or 0
+    if isinstance(negatives, int) and negatives > items:
+        raise UserError(
+            f"train_neg_sample_args: sample_num={negatives:,} negatives are more than the {items:,} items; give fewer"
+        )
     for mode in dict.fromkeys(config["eval_args"]["mode"].values()):
         wanted = mode[3:]
         if wanted.isdigit() and int(wanted) > items:

@@ -47,6 +47,9 @@ _SQLITE = {
 }
 
 
+_OF_PEOPLE = frozenset({".inter", ".item", ".user", ".npy", ".item_ids", ".yaml", ".yml", ".py", ".pth"})
+
+
 class CannotWrite(UserError, OSError):
     """The machine refuses to write a file; an ``OSError`` too, for those who go on without the file."""
 
@@ -146,6 +149,8 @@ def check_file(path: str | os.PathLike[str], key: str) -> None:
     if reason:
         raise UserError(f"{key}={path} cannot be written: {reason}; give another --{key}")
     refuse_device(path)
+    if path.is_file() and path.suffix in _OF_PEOPLE:
+        raise UserError(f"{key}={path} is there already, and looks like data or settings; give another name")
     if path.is_dir():
         raise UserError(f"{key}={path} is a folder; give the name of a file")
 
@@ -160,7 +165,8 @@ def refuse_device(path: Path) -> None:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         return
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+    system = path.parent.absolute() == Path("/dev")  # where /dev/stdout may be a file at the moment
+    if system or (not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)):
         raise UserError(f"{path} is a device or a pipe, and would be replaced by a file; give the name of a file")
 
 

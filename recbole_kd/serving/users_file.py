@@ -22,6 +22,8 @@ def read_users(path: str, field: str) -> list[str]:
     Raises:
         UserError: the file cannot be read.
     """
+    if Path(path).exists() and not Path(path).is_file():  # a pipe without a writer is waited for
+        raise UserError(f"cannot read the users in {path}: it is no file")
     try:
         content = Path(path).read_bytes()
     except OSError as error:

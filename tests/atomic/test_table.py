@@ -50,6 +50,7 @@ FAULTS = {
     "carriage returns": (HEAD.replace("\n", "\r") + "u\ti\t3\r", "line 1: there is a carriage return"),
     "a field too many": (HEAD + "u\ti\t3\nu\tj\t3\tx\n", "line 3: 4 fields, and the header has 3"),
     "a field too few": (HEAD + "u\ti\t3\n\nu\tj\n", "line 4: 2 fields, and the header has 3"),
+    "two files joined": (HEAD + "u\ti\t3\n" + HEAD + "u\tj\t3\n", "line 3: the header is there again"),
     "an open quotation mark": (HEAD + 'u\t"i\t3\n', "line 2: a field begins with a quotation mark"),
     "text after a quotation": (HEAD + 'u\t"i" j\t3\n', "line 2: a field begins with a quotation mark"),
     "a dash for a number": (HEAD + "u\ti\t3\n\nu\tj\t-\n", "line 4: price is '-', which is no number"),
@@ -115,6 +116,8 @@ def test_other_separators_and_encodings_as_the_keys_say(write):
         read(write(content), separator=";", encoding="ascii")
     with pytest.raises(UserError, match="encoding='utf8x' is no encoding"):
         read(write(content), encoding="utf8x")
+    with pytest.raises(UserError, match="encoding='rot13' is no encoding"):
+        read(write(content), encoding="rot13")
     with pytest.raises(UserError, match="field_separator='::' is not valid"):
         read(write(content), separator="::")
 

@@ -82,6 +82,19 @@ WRONG = {
         {"load_col": {"inter": ["user_id", "item_id"]}, "val_interval": {"rating": "[4,inf)"}},
         "val_interval names the column 'rating', which is not loaded; add it to load_col",
     ),
+    "a filter beside parts": (
+        {"benchmark_filename": ["a", "b", "c"], "user_inter_num_interval": "[2,inf)"},
+        r"user_inter_num_interval=\[2,inf\) does nothing beside benchmark_filename",
+    ),
+    "a file that is not there": (
+        {"load_col": {"inter": COLUMNS, "user": ["user_id"]}},
+        r"load_col asks for columns of .*toy\.user, and it is not there",
+    ),
+    "unloading what is not there": (
+        {"load_col": None, "unload_col": {"inter": ["nope"]}},
+        r"unload_col leaves out 'nope' of .*toy\.inter, which has only user_id",
+    ),
+    "not using an id": ({"unused_col": {"inter": ["user_id"]}}, "unused_col names 'user_id', without which"),
     "an interval of tokens": ({"val_interval": {"user_id": "[4,inf)"}}, "user_id is of type token; give it a list"),
     "a list of numbers": ({"val_interval": {"rating": [4, 5]}}, "rating is of type float; give it an interval"),
     "normalising nothing": ({"normalize_field": ["nope"]}, "normalize_field names the column 'nope'"),
@@ -111,6 +124,8 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_keys_that_do_not_fit_the_files_are_named(folder, name):
     values, sentence = WRONG[name]
+    for part in values.get("benchmark_filename", ()):
+        (folder / f"toy.{part}.inter").write_text((folder / "toy.inter").read_text())
     with pytest.raises(UserError, match=sentence):
         make(folder, **values)
 

@@ -119,7 +119,7 @@ class TestOutput:
     def test_a_folder_is_no_file(self, bpr, capsys):
         Path("folder").mkdir()
         assert main(["recommend", f"--checkpoint={bpr}", "--users=u1", "--output=folder"]) == 2
-        assert "recbole-kd: cannot write folder" in capsys.readouterr().err
+        assert "recbole-kd: output=folder is a folder" in capsys.readouterr().err
 
 
 class TestRefusals:

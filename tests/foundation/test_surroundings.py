@@ -141,3 +141,15 @@ def test_a_device_or_a_pipe_is_never_replaced(tmp_path):
             stream.write("x")
     assert (tmp_path / "pipe").is_fifo()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+@pytest.mark.parametrize("name", ["toy.inter", "m.yaml", "b.pth"])
+def test_a_result_takes_the_place_of_nobodys_data(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match="is there already, and looks like data or settings"):
+        check_file(tmp_path / name, "result_file")
+
+
+def test_no_file_takes_the_place_of_the_systems():
+    with pytest.raises(UserError, match="is a device or a pipe"):
+        check_file("/dev/stdout", "result_file")

@@ -82,7 +82,7 @@ class TestOtherData:
         assert "trained on the data set 'board', and there is no folder dataset/board" in line
         assert said(capsys, f"--checkpoint={bpr}", "--users=u1", "--data_path=moved") == before
         Path("moved/board/board.test.inter").unlink()
-        assert "RecBole cannot read" in refused(capsys, f"--checkpoint={bpr}", "--users=u1", "--data_path=moved")
+        assert "there is no file" in refused(capsys, f"--checkpoint={bpr}", "--users=u1", "--data_path=moved")
 
 
 class TestStockCheckpoints:

@@ -70,6 +70,8 @@ class Records:
         """
         self._path = path
         self._records: dict[str, Record] = {}
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no file; delete it, finished stages are not lost")
         try:
             text = path.read_text(encoding="utf-8") if path.exists() else ""
         except (OSError, UnicodeDecodeError) as error:

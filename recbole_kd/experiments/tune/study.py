@@ -87,6 +87,9 @@ class Study:
         try:
             with writing(path), closing(sqlite3.connect(path)) as database:  # SQLAlchemy's own errors are tracebacks
                 database.execute("PRAGMA quick_check").fetchall()
+                tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables and "studies" not in tables:  # of another program
+                raise damaged
             with writing(path):
                 self._study = optuna.create_study(
                     storage=_storage(path),
