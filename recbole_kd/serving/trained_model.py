@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ from recbole_kd.foundation.user_classes import is_class_path
 from recbole_kd.registry import find_or_import_model, keys_of_model, make_config
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.weights import take_weights
+
+_ALWAYS_BUILT = 1_000_000  # layers and dimensions that any machine builds, whatever a file says
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
     if is_class_path(str(given.get("model"))):  # the user's word; a name in the file never has anything imported
         given["model"] = find_or_import_model(given["model"]).__name__
     own = keys_of_model(str(given.get("model") or state["config"].get("model")))
+    _check_claims(path, state, own)
     config = _config(path, recorded_values(state["config"], own), given)
     init_seed(config["seed"], config["reproducibility"])
     train, *held_out = _split(config)
@@ -115,6 +118,15 @@ def open_quietly(checkpoint: str, data_path: str | None) -> TrainedModel:
     given = {"data_path": data_path} if data_path else {}
     with redirect_stdout(io.StringIO()):
         return open_trained(checkpoint, {"show_progress": False, **given})
+
+
+def _check_claims(path: str, state: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Refuse hyperparameters larger than all weights together, which would take for ever to make a model of."""
+    size = max(sum(value.numel() for value in state["state_dict"].values()), _ALWAYS_BUILT)
+    for key in keys:
+        value = state["config"].get(key)
+        if isinstance(value, int) and value > size:
+            raise UserError(f"{path} says {key}={value}, for which its weights are too few; it is damaged")
 
 
 def _why_unfit(path: str, config: KDConfig, sizes: str, misfit: str) -> str:

@@ -85,6 +85,15 @@ class TestOtherData:
         assert "there is no file" in refused(capsys, f"--checkpoint={bpr}", "--users=u1", "--data_path=moved")
 
 
+@pytest.mark.parametrize(("key", "value"), [("embedding_size", 20_000_000), ("n_layers", 10**9)])
+def test_claims_that_the_weights_deny_are_refused(checkerboard, capsys, key, value):
+    state = torch.load(train("LightGCN"), weights_only=True)
+    torch.save({**state, "config": {**state["config"], key: value}}, "claims.pth")
+    assert f"says {key}={value}, for which its weights are too few" in refused(
+        capsys, "--checkpoint=claims.pth", "--users=u1"
+    )
+
+
 class TestStockCheckpoints:
     def saved(self, model: str) -> str:
         made = build(model, "board", checkpoint_dir="stock")
