@@ -36,8 +36,10 @@ class RunLog(Callback):
 
     def run_begins(self, config: KDConfig) -> None:
         """Open the file."""
-        root, level = getLogger(), level_of(config["state"])
         self._stack.close()
+        if self._screen is None and not config["log_dir"]:
+            return  # the levels of others are theirs
+        root, level = getLogger(), level_of(config["state"])
         self._stack.callback(root.setLevel, root.level)
         root.setLevel(level)
         if self._screen is not None:
