@@ -5,7 +5,7 @@ import io
 import os
 import resource
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,18 @@ from recbole_kd.foundation.files import replacing
 from recbole_kd.foundation.surroundings import CannotWrite, check_file, check_folder, fault_of, sentence_of, writing
 
 
-@pytest.fixture
+@contextmanager
 def small_files():
-    """No file may be larger than 4 kB, which fails as a full disk does, late and inside of libraries."""
+    """No file may be larger than 4 kB, which fails as a full disk does, late and inside of libraries.
+
+    Around what is tried alone: pytest's own output may go to a larger file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 WRITERS = {
@@ -36,18 +41,19 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
-def test_a_file_that_cannot_be_written_whole_is_named_and_leaves_nothing(tmp_path, small_files, write):
+def test_a_file_that_cannot_be_written_whole_is_named_and_leaves_nothing(tmp_path, write):
     path = tmp_path / "x.pth"
     says = r"cannot write .*x\.pth: (file too large|no space left on device.*); \w+"
-    with pytest.raises(CannotWrite, match=says), replacing(path) as stream:
+    with small_files(), pytest.raises(CannotWrite, match=says), replacing(path) as stream:
         write(stream)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_search_that_cannot_be_kept(tmp_path, small_files):
+def test_a_search_that_cannot_be_kept(tmp_path):
     path = tmp_path / "study.db"
     says = r"cannot write .*study\.db: .*disk"
-    with closing(sqlite3.connect(path)) as database, pytest.raises(CannotWrite, match=says), writing(path):
+    refused = pytest.raises(CannotWrite, match=says)
+    with closing(sqlite3.connect(path)) as database, small_files(), refused, writing(path):
         database.execute("CREATE TABLE t AS SELECT ?", (bytes(50_000),))
 
 
