@@ -10,7 +10,7 @@ from recbole.utils import FeatureSource, FeatureType
 
 from recbole_kd.bridge.filtering import CountedFilters
 from recbole_kd.bridge.reading import CheckedReading
-from recbole_kd.bridge.refusals import in_one_sentence, one_line
+from recbole_kd.bridge.refusals import in_one_sentence, said_by
 from recbole_kd.foundation.errors import UserError
 
 _PARTS = ("training", "validation", "test")
@@ -28,7 +28,6 @@ class SoundDataset(CheckedReading, CountedFilters):
             UserError: a file, a row of it, or a key that says how to read it is wrong.
         """
         self._splits: list[Any] | None = None
-        self._unfit: UserError | None = None  # why it cannot be split
         with in_one_sentence(f"the data set {config['dataset']!r} cannot be read with these settings"):
             super().__init__(config)
 
@@ -40,17 +39,11 @@ class SoundDataset(CheckedReading, CountedFilters):
         Raises:
             UserError: a part has no interactions, or ``eval_args`` is none that RecBole knows.
         """
-        if self._unfit is not None:
-            raise self._unfit
         if self._splits is None:
             how = f"eval_args={self.config['eval_args']}"
-            try:
-                with in_one_sentence(f"the data set {self.dataset_name!r} cannot be split by {how}"):
-                    parts = super().build()
-                    self._check_parts(parts)
-            except UserError as error:
-                self._unfit = error
-                raise
+            with in_one_sentence(f"the data set {self.dataset_name!r} cannot be split by {how}"):
+                parts = super().build()
+                self._check_parts(parts)
             self._splits = parts
         return list(self._splits)
 
@@ -73,7 +66,7 @@ class SoundDataset(CheckedReading, CountedFilters):
             if not Path(self.dataset_path, f"{self.dataset_name}.inter").is_file():
                 raise UserError(
                     f"the data set {self.dataset_name!r} is not in {self.dataset_path} and could not be fetched "
-                    f"({one_line(error)}); put its atomic files there"
+                    f"({said_by(error)}); put its atomic files there"
                 ) from error
 
     def preloaded_of_items(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,11 +13,16 @@ from recbole_kd.foundation.errors import UserError, did_you_mean
 
 _EVERYBODY = "[0,inf)"  # RecBole's default interval
 
-_FILTERS = ("rm_dup_inter", "val_interval", "user_inter_num_interval", "item_inter_num_interval")
+_FILTERS = ("user_inter_num_interval", "item_inter_num_interval", "val_interval", "rm_dup_inter")
 
 # Keys that name columns, and whether those must be of numbers.
 _NAMING = {"val_interval": False, "normalize_field": True, "threshold": True, "discretization": True, "seq_len": False}
 _NAMING |= {"alias_of_user_id": False, "alias_of_item_id": False}
+
+
+def filters_given(config: Any, keys: Iterable[str] = _FILTERS) -> list[str]:
+    """The keys of filters that are on; RecBole's defaults are off."""
+    return [key for key in keys if config[key] not in (None, False, _EVERYBODY)]
 
 
 class CountedFilters(Dataset):
@@ -65,15 +70,14 @@ class CountedFilters(Dataset):
     def _counting(self, *keys: str) -> Iterator[None]:
         before = len(self.inter_feat)
         yield
-        off = (None, False, _EVERYBODY)
-        given = [key for key in keys if self.config[key] not in off]
+        given = filters_given(self.config, keys)
         if given:
             shown = " and ".join(f"{key}={self.config[key]}" for key in given)
             self.dropped[shown] = before - len(self.inter_feat)
 
     def _check_filters(self) -> None:
         """Refuse filters where RecBole does not use them."""
-        given = [key for key in _FILTERS if self.config[key] not in (None, False, _EVERYBODY)]
+        given = filters_given(self.config)
         if given and self.benchmark_filename_list is not None:
             raise UserError(
                 f"{given[0]}={self.config[given[0]]} does nothing beside benchmark_filename, whose parts are taken as "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from recbole_kd.foundation.bugs import one_line
 from recbole_kd.foundation.errors import UserError
 
 _OF_SETTINGS = (
@@ -19,10 +20,10 @@ _OF_SETTINGS = (
 )
 
 
-def one_line(error: BaseException) -> str:
+def said_by(error: BaseException) -> str:
     """An error's message on one line, with its kind where the message alone says little."""
     text = " ".join(str(error).split())
-    return text if " " in text else f"{type(error).__name__} {text}".strip()
+    return text if " " in text else one_line(error)
 
 
 @contextmanager
@@ -40,4 +41,4 @@ def in_one_sentence(what: str) -> Iterator[None]:
     except UserError:
         raise
     except _OF_SETTINGS as error:
-        raise UserError(f"{what}: {one_line(error)}") from error
+        raise UserError(f"{what}: {said_by(error)}") from error

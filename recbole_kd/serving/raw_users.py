@@ -9,17 +9,10 @@ from typing import NamedTuple
 
 from recbole_kd.atomic.table import AtomicFile
 from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.filtering import filters_given
 from recbole_kd.bridge.intervals import holds
 from recbole_kd.bridge.reading import layout_of
 from recbole_kd.foundation.errors import UserError
-
-_FILTERS = (
-    "user_inter_num_interval",
-    "item_inter_num_interval",
-    "val_interval",
-    "rm_dup_inter",
-    "filter_inter_by_user_or_item",
-)
 
 
 class Unknown(NamedTuple):
@@ -62,9 +55,10 @@ def _reason(token: str, count: int, listed: bool, config: KDConfig) -> str:
 
 def _dropping(config: KDConfig, count: int) -> list[str]:
     """The filters that are set, as a user writes them; the one of users alone where it drops this one for certain."""
-    said = {key: f"{key}={config[key]}" for key in _FILTERS if config[key]}
-    if not config["load_col"] or not {"user", "item"} & set(config["load_col"]):
-        said.pop("filter_inter_by_user_or_item", None)  # there is nothing to filter by
+    said = {key: f"{key}={config[key]}" for key in filters_given(config)}
+    by_features = "filter_inter_by_user_or_item"
+    if config[by_features] and {"user", "item"} & set(config["load_col"] or ()):
+        said[by_features] = f"{by_features}={config[by_features]}"
     interval = config["user_inter_num_interval"]
     if isinstance(interval, str) and not holds(interval, count):
         return [said["user_inter_num_interval"]]
