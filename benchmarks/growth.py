@@ -18,11 +18,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from few import Few
 from memory import peak_megabytes
 from recbole.utils import init_seed
 from synthetic import NAME, write_interactions
@@ -31,31 +31,15 @@ from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.distilling import make_distilling_trainer
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.interactions import positives_of
 from recbole_kd.data.loaders import make_loaders
 from recbole_kd.distillers.base import Teacher
 from recbole_kd.foundation.allocator import keep_freed_memory
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import make_config
-from recbole_kd.scoring.factors import Factors
-from recbole_kd.scoring.model_scores import scores_of
+from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.fitting import repeatable
 from recbole_kd.training.plan import make_plan
-
-
-class Few:
-    """Batches drawn before, and the loader otherwise."""
-
-    def __init__(self, loader: Any, steps: int) -> None:
-        self._loader, self._batches = loader, list(islice(iter(loader), steps))
-
-    def __iter__(self) -> Any:
-        return iter(self._batches)
-
-    def __len__(self) -> int:
-        return len(self._batches)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -74,13 +58,15 @@ def main() -> int:
     parser.add_argument("--users", default="10000,100000")
     parser.add_argument("--interactions", type=int, default=20, help="of each user")
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--scaled_batch", action="store_true", help="2,048 at 10,000 users, and so in proportion")
     parser.add_argument("--threads", type=int, default=1)
     arguments, further = parser.parse_known_args()
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     found = [measure(arguments, int(users), further) for users in arguments.users.split(",")]
     costs = [one["microseconds"] for one in found]
-    what = {"benchmark": "growth", "model": arguments.model, "settings": further, "threads": arguments.threads}
+    what = {"benchmark": "growth", "model": arguments.model, "settings": further}
+    what |= {"scaled_batch": arguments.scaled_batch, "threads": arguments.threads}
     print(json.dumps({**what, "sizes": found, "ratio": round(max(costs) / min(costs), 2)}))
     return 0
 
@@ -96,6 +82,7 @@ def measure(arguments: argparse.Namespace, users: int, further: list[str]) -> di
             "load_col": {"inter": ["user_id", "item_id"]},
             "use_gpu": False,
             "state": "error",
+            "train_batch_size": 2048 * users // 10_000 if arguments.scaled_batch else 2048,
         }
         config = make_config(arguments.model, NAME, config_dict=values, arguments=further)
         start = time.process_time()
@@ -132,7 +119,8 @@ def trainer_of(config: Any, stage: Any, loaders: Any) -> Any:
         return make_trainer(stage, model)
     torch.manual_seed(2020)
     pair = torch.randn(model.n_users, 64) / 8, torch.randn(model.n_items, 64) / 8
-    teacher = Teacher("teacher", Factors(*pair))
+    positives = positives_of(loaders.train_part)
+    teacher = Teacher("teacher", ModelScores(model, lambda: pair, positives))
     distiller = config.model_class.distiller_class(config, loaders.train_part, [teacher])
     return make_distilling_trainer(stage, model, distiller, scores_of(model))
 
