@@ -2,7 +2,7 @@
 
     python benchmarks/full_ranking.py [--dataset=NAME] [--data_path=dataset] [--model=LightGCN] [--repeats=3]
 
-Without ``--dataset``, synthetic interactions of the size of ``graph_epoch.py``: 6,000 users, 4,000 items, a million
+Without ``--dataset``, synthetic interactions of the size of ``stock_epoch.py``: 6,000 users, 4,000 items, a million
 training interactions and a tenth of that to test. Both evaluate one model on the same test split in one process, taking
 turns, and must give equal metrics. ``ratio`` (required: 8 at the default size) is RecBole's fastest evaluation over our
 fastest.

@@ -115,7 +115,7 @@ def test_flags_within_sentences_exist(span):
         ("recbole-kd recommend --checkpoint=a.pth --users=1 --topk=0", "not valid"),
         ("recbole-kd recommend --checkpoint=a.pth --users=1 --top=5", "--top is no key"),
         ("recbole-kd convert mmrek a b", "no layout"),
-        ("python benchmarks/graph_epoch.py --user=3", "has no --user"),
+        ("python benchmarks/stock_epoch.py --user=3", "has no --user"),
         ("pip install 'recbole-kd[tea]'", "no extra tea"),
         ("torchrun --nproc-per-node=2 -m recbole_kd train --model=BPR", "only teach"),
         ("make demo | tee log", "not checked"),
