@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import OF_STAGE
+from recbole_kd.bridge.given import OF_STAGE
 from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import COMMANDS, recommend
