@@ -30,7 +30,8 @@ class Registry(Generic[Thing]):
         package: whose modules may each hold one, in a line of their own that begins as the kind, ``DISTILLER = ``.
         accepts: whether something is of this kind.
         expected: what it should be, for the message where it is not.
-        name_of: a thing's name, from the name of its module and what follows ``DISTILLER = `` in that line.
+        name_of: a thing's name, from the name of its module and the word after ``DISTILLER = ``, or the text that its
+            brackets begin with.
     """
 
     kind: str
@@ -103,14 +104,14 @@ class Registry(Generic[Thing]):
         spec = find_spec(self.package)
         assert spec is not None
         assert spec.submodule_search_locations is not None
-        line = re.compile(rf"^{self.kind.upper()} = (.+)", re.MULTILINE)
+        line = re.compile(rf'^{self.kind.upper()} = (\w+)(?:\(\s*"([^"]+)")?', re.MULTILINE)
         found: dict[str, str] = {}
         for folder in map(Path, spec.submodule_search_locations):
             for file in sorted(folder.rglob("*.py")):
                 written = line.search(file.read_text(encoding="utf-8"))
                 if written:
                     module = ".".join([self.package, *file.relative_to(folder).with_suffix("").parts])
-                    found[self.name_of(file.stem, written[1])] = module
+                    found[self.name_of(file.stem, written[2] or written[1])] = module
         return found
 
     def _offered(self) -> dict[str, EntryPoint]:
