@@ -5,7 +5,7 @@ Whether a name means one is told by files alone; PyTorch and RecBole are importe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -190,15 +190,18 @@ def check_config(
     check_given(model, dataset, config_file_list or (), config_dict or {}, arguments, _name_in_files)
 
 
-def check_overrides(keys: Iterable[str]) -> None:
+def check_overrides(values: Mapping[str, Any]) -> None:
     """Refuse keys that no model has, as far as nothing need be imported for it.
 
+    Args:
+        values: that shall beat those of a checkpoint, whose model is not known yet; it may be one of other packages.
+
     Raises:
-        UserError: naming the first one.
+        UserError: naming the first key that is wrong.
     """
-    keys = list(keys)
-    if keys and not MODELS.have_others() and not DISTILLERS.have_others():  # whose classes alone may tell their keys
-        check_keys(keys, known_keys())
+    others = is_class_path(str(values.get("model"))) or MODELS.have_others() or DISTILLERS.have_others()
+    if values and not others:  # whose classes alone may tell their keys
+        check_keys(values, known_keys())
 
 
 def _name_in_files(name: str) -> str | None:

@@ -10,7 +10,15 @@ from recbole_kd.bridge.model_keys import declared_settings, settings_of_recbole
 from recbole_kd.bridge.properties import values_of
 from recbole_kd.bridge.recbole_files import general_models
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.registry import DISTILLERS, MODELS, check_config, find_model, find_or_import_model, own_names
+from recbole_kd.registry import (
+    DISTILLERS,
+    MODELS,
+    check_config,
+    check_overrides,
+    find_model,
+    find_or_import_model,
+    own_names,
+)
 
 WRONG = [
     "--model=BRP --dataset=board",
@@ -85,4 +93,12 @@ def test_what_only_a_class_tells_is_left_to_it(checkerboard, monkeypatch):
     monkeypatch.setattr(MODELS, "_registered", {"Theirs": object})
     check_config("Theirs", "board", config_dict={"unheard_of": 1})
     check_config("RCEKD", "board", config_dict={"teacher": "Theirs", "unheard_of": 1})
+    check_overrides({"unheard_of": 1})
     assert "Theirs" not in DISTILLERS
+
+
+def test_what_shall_beat_a_checkpoint():
+    check_overrides({})
+    check_overrides({"data_path": "x", "eval_batch_size": "9", "alias_of_item_id": "[a]"})
+    check_overrides({"model": "own_models:Dot", "hidden": "4"})
+    assert "did you mean data_path" in refusal(lambda: check_overrides({"data_pth": "x"}))
