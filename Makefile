@@ -42,7 +42,7 @@ test: $(READY) browser
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(MAKE) audit
-	$(RUN) -m pytest -n logical --maxprocesses=4 --dist=worksteal
+	$(RUN) -m pytest -n logical --maxprocesses=4 --dist=loadfile
 
 # What we write that could be misused, and known vulnerabilities of what is installed.
 audit: $(READY)
