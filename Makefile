@@ -3,6 +3,7 @@
 VENV := .venv$(if $(PYTHON),-$(patsubst python%,%,$(notdir $(PYTHON))))
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.installed
+RUNS := $(VENV)/.runs
 SMOKE := $(VENV)-smoke
 INPUTS := setup.py pyproject.toml constraints.txt requirements.lock scripts/environment.sh scripts/pip_settings.py
 
@@ -14,11 +15,17 @@ unexport PYTHONDONTWRITEBYTECODE
 $(READY): $(INPUTS)
 	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
 	$(RUN) -c 'import recbole.config, recbole.data, recbole.trainer, matplotlib.pyplot, optuna, pydantic'
-	touch $(READY)
+	touch $(READY) $(RUNS)
+
+# What a run needs, without the hundred packages of the tests, which bring it too.
+$(RUNS): $(INPUTS)
+	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e .
+	$(RUN) -c 'import recbole_kd.experiments.run, torch.utils.tensorboard, matplotlib.figure'
+	touch $(RUNS)
 
 install: $(READY)
 
-demo: $(READY)
+demo: $(RUNS)
 	$(RUN) run_recbole_kd.py --model=PromptMM --dataset=ml-100k --baseline=true \
 	  --result_file=demo/result.json --report_dir=demo
 
@@ -35,7 +42,7 @@ test: $(READY) browser
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(MAKE) audit
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n logical --maxprocesses=4 --dist=loadfile
 
 # What we write that could be misused, and known vulnerabilities of what is installed.
 audit: $(READY)

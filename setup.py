@@ -13,7 +13,7 @@ VERSION = next(
 TUNE = ["optuna>=4,<5", "sqlalchemy>=2"]
 DOCS = ["mkdocs-material>=9", "mkdocstrings[python]>=0.30", "mkdocstrings-python>=2", "latex2mathml>=3.77"]
 TEST = [
-    *["pytest>=8", "pytest-timeout>=2.3", "hypothesis>=6", "selenium>=4.20"],
+    *["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6", "selenium>=4.20"],
     *["build>=1", "pip>=23", "setuptools>=68"],
     *["ruff", "import-linter>=2", "mypy", "pandas-stubs<3", "types-PyYAML", "types-tabulate", "types-tqdm"],
     *["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6"],

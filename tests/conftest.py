@@ -10,6 +10,14 @@ settings.register_profile("untimed", deadline=None)  # a busy machine is not a f
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport():
+    """What a test has printed and logged, as text that a worker can send: some have logged names that are no text."""
+    report = yield
+    report.sections = [(name, said.encode("utf-8", "backslashreplace").decode()) for name, said in report.sections]
+    return report
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """The published data sets, which lie beside the project and are never part of it."""

@@ -7,7 +7,7 @@ import pytest
 
 from recbole_kd import registry
 from recbole_kd.cli import main
-from recbole_kd.experiments.compare.plan import parse_label
+from recbole_kd.experiments.compare.labels import parse_label
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import find_model, make_config

@@ -6,7 +6,6 @@ import os
 import pickle
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from recbole_kd.bridge.kept_embeddings import without_embeddings
 from recbole_kd.bridge.loose_values import as_tensors, from_tensors
 from recbole_kd.bridge.recbole import AbstractRecommender
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.foundation.files import replacing
+from recbole_kd.foundation.files import check_checkpoint, replacing
 from recbole_kd.foundation.plain import plain_values
 
 
@@ -75,8 +74,7 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         UserError: the file is missing, cut short, or holds more than tensors and plain values.
         Damaged: its bytes are not those that were written.
     """
-    if not Path(path).is_file():
-        raise UserError(f"there is no checkpoint at {path}")
+    check_checkpoint(path)
     if not zipfile.is_zipfile(path):
         raise UserError(f"{path} is not a whole checkpoint; delete it")
     check_bytes(path)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import torch
 from recbole.evaluator import Collector
 from torch import Tensor

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 from recbole.config import Config
 
-from recbole_kd.bridge import compat, properties
-from recbole_kd.bridge.dataset_yaml import check_dataset_keys, dataset_name
+from recbole_kd.bridge import compat, given, properties
+from recbole_kd.bridge.dataset_yaml import dataset_name
+from recbole_kd.bridge.given import OF_STAGE, STAGES, model_names
 from recbole_kd.bridge.model_keys import declared_settings, own_defaults
 from recbole_kd.bridge.no_pickles import refuse_pickles
 from recbole_kd.bridge.run_checks import check_run, tidied
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
-from recbole_kd.bridge.written_values import YamlLoader, literal, parse_arguments, read_yaml
+from recbole_kd.bridge.written_values import YamlLoader, parse_arguments
 from recbole_kd.foundation.digest import NUMERICS, sha256_of_values
-from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import plain_values
 
-STAGES = ("teacher", "assistant", "student")
-OF_STAGE = re.compile(r"^(teacher\d*|assistant|student)_")
 FindModel = Callable[[str], type]
 
 
@@ -71,7 +72,7 @@ class KDConfig(Config):
             raise
         except (ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
             raise UserError(f"RecBole refuses the config: {' '.join(str(error).split())}") from error
-        self._check_dataset()
+        given.check_dataset(self.dataset, Path(self["data_path"]))
 
     def compatibility_settings(self) -> None:
         """Replaces RecBole's, which reads NumPy names that are gone."""
@@ -81,50 +82,40 @@ class KDConfig(Config):
         return YamlLoader
 
     def _convert_config_dict(self, config_dict: dict[str, Any]) -> dict[str, Any]:
-        return {key: literal(value) if isinstance(value, str) else value for key, value in config_dict.items()}
+        return given.converted(config_dict)
 
     def _load_cmd_line(self) -> dict[str, Any]:
         return self._convert_config_dict(parse_arguments(self._arguments))
 
     def _load_config_files(self, file_list: Iterable[str]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for file in file_list:
-            values.update(read_yaml(Path(file)))
-        return values
+        return given.values_of_files(file_list)
 
     def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
-        model = model or self.external_config_dict.get("model")
-        dataset = dataset or self.external_config_dict.get("dataset")
-        for key, value in (("model", model), ("dataset", dataset)):
-            if not value:
-                raise UserError(f"no {key} is given; add --{key}=NAME")
+        model, dataset = given.chosen(model, dataset, self.external_config_dict)
         model_class = model if isinstance(model, type) else self._find_model(str(model))
         return model_class.__name__, model_class, dataset_name(dataset)
 
     def _update_internal_config_dict(self, file: str) -> dict[str, Any]:
-        values = properties.values_of_recbole(file)
+        values = properties.values_of(Path(file).resolve())
         self.internal_config_dict.update(values)
         return values
 
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         super()._load_internal_config_dict(model, model_class, dataset)
-        data_path = self.external_config_dict.get("data_path", self.internal_config_dict["data_path"])
-        if not isinstance(data_path, str | Path):
-            raise UserError(f"data_path={data_path!r} is no folder; give the one that holds the data set's")
+        data_path = given.data_path_of(self.external_config_dict)
         tuned = self.external_config_dict.get("tuned", True)
         self.internal_config_dict.update(own_defaults(model_class))
         own = [properties.model_file(model)] + [properties.tuned_file(model, dataset)] * bool(tuned)
-        for file in own_default_files(model, dataset, str(data_path), tuned):
-            values = read_yaml(file)
-            if file.parent == Path(data_path) / dataset:
-                self._check_keys(values, f" in {file}")
-                check_dataset_keys(values, file)
+        for file in given.own_default_files(model, dataset, data_path, tuned):
+            values = properties.values_of(file)
+            if file == given.own_yaml(dataset, data_path):
+                given.check_dataset_yaml(file, self._known_keys())
             self.internal_config_dict.update(values)
             self._method_values.update(values if file in own else {})
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         """Merge and check before RecBole works with the values, whose own errors are tracebacks."""
-        self._check_keys(self.external_config_dict)
+        given.check_keys(self.external_config_dict, self._known_keys())
         values = tidied(super()._get_final_config_dict())
         check_run(RunSettings.read(values), self.model_class)
         declared_settings(self.model_class).read(values)
@@ -142,26 +133,10 @@ class KDConfig(Config):
         classes = [(name, self._find_model(name).__name__) for name in model_names(names)]
         return ",".join(found if found.lower() == name.lower() else name for name, found in classes)
 
-    def _check_keys(self, given: Iterable[Any], where: str = "") -> None:
-        names = [name for name in self._models_of_stages() if name]
-        models = [self.model_class, *map(self._find_model, names)]
-        known = properties.known_keys().union(*map(_own_keys, models))
-        for key in map(str, given):
-            if key not in known and OF_STAGE.sub("", key) not in known and not key.startswith("alias_of_"):
-                hint = did_you_mean(key, known) or "; see recbole-kd train --help"
-                raise UserError(f"{key!r}{where} is not a key of RecBole or recbole_kd{hint}")
-
-    def _models_of_stages(self) -> list[str]:
-        given = {**self.internal_config_dict, **self.external_config_dict}
-        return [name for stage in STAGES for name in model_names(given.get(stage))]
-
-    def _check_dataset(self) -> None:
-        folder = Path(self["data_path"])
-        if folder.is_dir() or self.dataset in properties.keys_of(properties.RECBOLE_FOLDER / "dataset" / "url.yaml"):
-            return
-        there = [entry.name for entry in folder.parent.iterdir() if entry.is_dir()] if folder.parent.is_dir() else []
-        hint = did_you_mean(self.dataset, [*there, "ml-100k"]) or "; make it with recbole-kd convert, or use ml-100k"
-        raise UserError(f"there is no data set {self.dataset!r} in {folder.parent}{hint}")
+    def _known_keys(self) -> frozenset[str]:
+        names = given.models_of_stages({**self.internal_config_dict, **self.external_config_dict})
+        models = [self.model_class, *(self._find_model(name) for name in names if name)]
+        return properties.known_keys().union(*map(_own_keys, models))
 
     def for_stage(self, stage: str, model_class: type, drop: Iterable[str] = ()) -> KDConfig:
         """Return the config of one training stage of a distillation run.
@@ -208,14 +183,14 @@ class KDConfig(Config):
     def asked_for(self, stage: str) -> dict[str, Any]:
         """What the user, not a YAML file of ours, gave for one teacher: its model and its own settings."""
         prefixes = stage_prefixes(stage)
-        given = self.external_config_dict
+        asked = self.external_config_dict
         found = {
             key.removeprefix(prefix): value
             for prefix in prefixes
-            for key, value in given.items()
+            for key, value in asked.items()
             if key.startswith(prefix) and changes_stage(key.removeprefix(prefix))
         }
-        if isinstance(given.get("teacher"), str) and len(self.teacher_names()) == 1:
+        if isinstance(asked.get("teacher"), str) and len(self.teacher_names()) == 1:
             found["model"] = self._find_model(self.teacher_names()[0]).__name__
         return found
 
@@ -244,12 +219,6 @@ def recorded_values(config: Mapping[str, Any], more: Iterable[str] = ()) -> dict
     return values
 
 
-def model_names(value: Any) -> list[str]:
-    """Names separated by commas, or a list of them; none where there is no value, or one that is no name."""
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
-    return [str(part).strip() for part in parts]
-
-
 def stage_prefixes(stage: str) -> list[str]:
     """How a key begins that is for this stage: ``teacher_`` is for all teachers, ``teacher2_`` for the second alone."""
     if not stage.startswith("teacher"):
@@ -261,15 +230,3 @@ def _own_keys(model: type) -> frozenset[str]:
     """What a model, or a method's distiller, declares, which another package may have brought without a YAML file."""
     declared = [one.settings_class for one in (getattr(model, "distiller_class", None),) if one is not None]
     return frozenset().union(*(settings.model_fields for settings in [*declared, declared_settings(model)]))
-
-
-def own_default_files(model: str, dataset: str, data_path: str, tuned: bool = True) -> list[Path]:
-    """The YAML files that are read on top of RecBole's own for this model and data set, weakest first."""
-    files = [
-        properties.FOLDER / "overall.yaml",
-        properties.model_file(model),
-        properties.RECBOLE_FOLDER / "dataset" / f"{dataset}.yaml",
-        Path(data_path) / dataset / f"{dataset}.yaml",
-    ]
-    files += [properties.tuned_file(model, dataset)] * bool(tuned)
-    return [file for file in files if file.is_file()]

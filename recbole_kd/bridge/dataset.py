@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Self
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import numpy as np
 from recbole.utils import FeatureSource, FeatureType
 

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import torch
 from recbole.data.interaction import Interaction
 from torch import Tensor, nn

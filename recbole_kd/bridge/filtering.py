@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureType
 

@@ -10,6 +10,9 @@ from collections.abc import Set as AbstractSet
 from types import ModuleType
 from typing import Any, ClassVar
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import numpy as np
 import recbole.data.dataset
 import recbole.trainer
@@ -18,7 +21,8 @@ from recbole.trainer import Trainer
 from recbole.utils import calculate_valid_score
 
 from recbole_kd.bridge import compat
-from recbole_kd.bridge.config import KDConfig, own_default_files
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.given import own_default_files
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.trainer import SafeTrainerMixin
 

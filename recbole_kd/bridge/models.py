@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from functools import cache
-from pathlib import Path
 
-import recbole.model
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 from recbole.model import general_recommender
 from recbole.utils import ModelType
 
@@ -21,22 +22,6 @@ def recbole_models() -> dict[str, type]:
         for name, value in vars(general_recommender).items()
         if inspect.isclass(value) and issubclass(value, GeneralRecommender)
     }
-
-
-_OTHER_KINDS = {
-    "context_aware_recommender": "context-aware",
-    "sequential_recommender": "sequential",
-    "knowledge_aware_recommender": "knowledge-aware",
-    "exlib_recommender": "decision-tree",
-}
-
-
-def kind_of_other_model(name: str) -> str:
-    """The kind of a model of RecBole that is no general recommender, ``""`` where it is none."""
-    for folder, kind in _OTHER_KINDS.items():
-        if name.isidentifier() and (Path(recbole.model.__path__[0]) / folder / f"{name.lower()}.py").is_file():
-            return kind
-    return ""
 
 
 def is_computed_at_once(model: type) -> bool:

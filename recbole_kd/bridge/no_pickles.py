@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import numpy as np
 import torch
 from recbole.data import utils as recbole_data

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import recbole
 import yaml
 
-from recbole_kd.bridge.written_values import read_yaml
+from recbole_kd.bridge import recbole_files
+from recbole_kd.bridge.written_values import FastYamlLoader, read_yaml
 
+_KEY = re.compile(r"^([^\s#:][^\s:]*) *:", re.MULTILINE)
 _PACKAGE = Path(__file__).parent.parent
 FOLDER = next(folder for folder in (_PACKAGE / "_properties", _PACKAGE.parent / "properties") if folder.is_dir())
-RECBOLE_FOLDER = Path(recbole.__file__).parent / "properties"
+RECBOLE_FOLDER = recbole_files.FOLDER / "properties"
 
 
 def model_file(model: str) -> Path:
@@ -36,39 +38,36 @@ def search_file(model: str) -> Path:
 
 
 def values_of(file: Path) -> dict[str, Any]:
-    """What a YAML file of ours or RecBole's says, nothing if it is missing or empty."""
-    return read_yaml(file) if file.is_file() else {}
+    """What a YAML file says, nothing if it is missing or empty; one of ours or RecBole's is read when it has changed.
 
-
-def values_of_recbole(file: str) -> dict[str, Any]:
-    """What one of RecBole's YAML files says; each is read once, and every caller gets values of its own."""
-    return deepcopy(_kept(file))
-
-
-@cache
-def _kept(file: str) -> dict[str, Any]:
-    return values_of(Path(file))
+    Raises:
+        UserError: a file of the user's cannot be read.
+    """
+    if not file.is_file():
+        return {}
+    if file.is_relative_to(FOLDER) or file.is_relative_to(RECBOLE_FOLDER):
+        found = file.stat()
+        return deepcopy(_kept(file, found.st_mtime_ns, found.st_size))
+    return read_yaml(file)
 
 
 @cache
 def keys_of(file: Path) -> frozenset[str]:
-    """The top-level keys of a YAML file of ours or RecBole's, none if it is missing or empty."""
-    if not file.is_file():
-        return frozenset()
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # many files, and nobody's values: the fast one
-    return frozenset(yaml.load(file.read_text(encoding="utf-8"), Loader=loader) or {})  # nosec B506
+    """The top-level keys of a YAML file of ours or RecBole's, none if it is missing or empty; there are many files."""
+    return frozenset(_KEY.findall(file.read_text(encoding="utf-8"))) if file.is_file() else frozenset()
+
+
+@cache
+def _kept(file: Path, changed: int, size: int) -> dict[str, Any]:
+    return yaml.load(file.read_text(encoding="utf-8"), Loader=FastYamlLoader) or {}  # a SafeLoader  # nosec B506
 
 
 @cache
 def run_keys() -> frozenset[str]:
     """The keys that any run may have, whatever its model: RecBole's arguments and both ``overall.yaml``."""
-    from recbole.utils import argument_list
-
     keys = {"model", "dataset", "config_files", "local_rank", "nproc", "world_size", "offset", "ip", "port"}
     keys |= {"encoding", "tail_ratio"}  # which RecBole reads and none of its lists has
-    for name, value in vars(argument_list).items():
-        if name.endswith("_arguments"):
-            keys.update(value)
+    keys = keys.union(*recbole_files.argument_lists().values())
     files = [RECBOLE_FOLDER / "overall.yaml", RECBOLE_FOLDER / "dataset" / "sample.yaml", FOLDER / "overall.yaml"]
     return frozenset(keys.union(*map(keys_of, files)))
 

@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import pandas as pd
 from recbole.data.dataset import Dataset
 from recbole.utils import FeatureSource, FeatureType

@@ -160,6 +160,9 @@ if TYPE_CHECKING:
     def data_preparation(config: Config, dataset: Dataset) -> Sequence[Any]:
         """The loaders of training, validation and test."""
 else:
+    from recbole_kd.bridge import lightly  # noqa: F401
+
+    # isort: split
     from recbole.config import Config
     from recbole.data import data_preparation
     from recbole.data.dataloader import FullSortEvalDataLoader

@@ -21,6 +21,7 @@ from recbole_kd.bridge.checkpoint import load_checkpoint
 from recbole_kd.bridge.checkpoint_schema import Damaged, check_finite, check_state, trusted_config
 from recbole_kd.bridge.kept_embeddings import is_kept_embedding
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.files import check_checkpoint
 from recbole_kd.foundation.pickles import Record, Sealed, Stored, number_of, read_pickle
 
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how files of PyTorch before 1.6 begin
@@ -44,8 +45,7 @@ def load_any_checkpoint(path: str | os.PathLike[str], device: torch.device | str
             its weights are no numbers, or a name in its config would lead to another folder.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"there is no checkpoint at {path}")
+    check_checkpoint(path)
     if not zipfile.is_zipfile(path):
         with path.open("rb") as stream:
             if stream.read(len(_LEGACY)) == _LEGACY:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from recbole.evaluator.register import metric_types
-from recbole.utils import EvaluatorType, InputType, ModelType
-
+from recbole_kd.bridge import recbole_files
 from recbole_kd.bridge.intervals import as_text
 from recbole_kd.bridge.run_settings import RunSettings
 from recbole_kd.foundation.errors import UserError, did_you_mean
@@ -50,23 +48,32 @@ def check_run(settings: RunSettings, model: type) -> None:
     Raises:
         UserError: RecBole would fail on it, or do something else than it says.
     """
-    kinds = check_metrics(settings)
-    _check_modes(settings, kinds)
-    _check_time(settings)
+    check_settings(settings)
     _check_negatives(settings, model)
     _check_lazy_adam(settings)
 
 
-def check_metrics(settings: RunSettings) -> set[EvaluatorType]:
-    """Check metric names, and that the one for early stopping is among those computed; returns their kinds.
+def check_settings(settings: RunSettings) -> None:
+    """Check what several keys say together, whatever the model; nothing of RecBole's is imported for it.
+
+    Raises:
+        UserError: as :func:`check_run`.
+    """
+    check_metrics(settings)
+    _check_modes(settings)
+    _check_time(settings)
+
+
+def check_metrics(settings: RunSettings) -> None:
+    """Check metric names, and that the one for early stopping is among those computed.
 
     Raises:
         UserError: RecBole has no such metric, or would miss ``valid_metric`` after the first epoch.
     """
-    metrics = [settings.metrics] if isinstance(settings.metrics, str) else settings.metrics
+    metrics, known = _metrics_of(settings), recbole_files.metrics()
     for name in metrics:
-        if name.lower() not in metric_types:
-            raise UserError(f"metrics: RecBole has no metric {name!r}{did_you_mean(name, metric_types)}")
+        if name.lower() not in known:
+            raise UserError(f"metrics: RecBole has no metric {name!r}{did_you_mean(name, known)}")
     cutoffs = [settings.topk] if isinstance(settings.topk, int) else settings.topk
     computed: list[str] = []
     for name in metrics:
@@ -76,17 +83,21 @@ def check_metrics(settings: RunSettings) -> set[EvaluatorType]:
             f"valid_metric={settings.valid_metric!r} is not computed, only {', '.join(computed)}; "
             "change valid_metric, or metrics and topk"
         )
-    return {metric_types[name.lower()] for name in metrics}
 
 
-def _check_modes(settings: RunSettings, kinds: set[EvaluatorType]) -> None:
+def _metrics_of(settings: RunSettings) -> list[str]:
+    return [settings.metrics] if isinstance(settings.metrics, str) else settings.metrics
+
+
+def _check_modes(settings: RunSettings) -> None:
     modes = settings.eval_args.modes()
-    if len(kinds) > 1:
+    of_values = {recbole_files.metrics()[name.lower()] for name in _metrics_of(settings)}
+    if len(of_values) > 1:
         raise UserError(
             f"metrics: {settings.metrics} holds metrics of lists and of single values (AUC, MAE, RMSE, LogLoss), which "
             "RecBole does not compute in one run; keep those of one kind"
         )
-    if EvaluatorType.VALUE in kinds and "full" in modes.values():
+    if True in of_values and "full" in modes.values():
         raise UserError(
             f"metrics: {settings.metrics} compares single values, not lists; they need eval_args with mode: uni100 or "
             "labeled"
@@ -96,7 +107,7 @@ def _check_modes(settings: RunSettings, kinds: set[EvaluatorType]) -> None:
             f"eval_args: mode labeled needs labels; give threshold, as {{{settings.RATING_FIELD or 'rating'}: 4}} with "
             f"that column in load_col, or name a column of labels as LABEL_FIELD and in load_col"
         )
-    if EvaluatorType.RANKING in kinds and "labeled" in modes.values():
+    if False in of_values and "labeled" in modes.values():
         raise UserError(
             f"eval_args: mode labeled rates single items, and {settings.metrics} are metrics of lists; write mode: "
             "full, or metrics: [AUC, LogLoss]"
@@ -120,6 +131,8 @@ def _check_lazy_adam(settings: RunSettings) -> None:
 
 
 def _check_negatives(settings: RunSettings, model: type) -> None:
+    from recbole.utils import InputType, ModelType
+
     negatives, name = settings.train_neg_sample_args, model.__name__
     if negatives and negatives.dynamic and not negatives.candidate_num:
         raise UserError("train_neg_sample_args: dynamic sampling needs candidates to choose from; set candidate_num")

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 from recbole.utils import get_local_time
 
 from recbole_kd.foundation.digest import sha256_of_values

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from recbole.utils import argument_list
 
+from recbole_kd.bridge import recbole_files
 from recbole_kd.bridge.data_keys import DataSettings
 from recbole_kd.bridge.evaluation_keys import EvalArgs, GradientClipping, NegativeSampling
 from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive, Settings, refused
@@ -234,5 +234,6 @@ def _declared() -> dict[str, Effect]:
 
 @cache
 def _of_the_data() -> frozenset[str]:
-    lists = (argument_list.general_arguments, argument_list.evaluation_arguments, argument_list.dataset_arguments)
-    return frozenset(DataSettings.model_fields).union(*lists)
+    lists = recbole_files.argument_lists()
+    of_the_data = (lists[f"{kind}_arguments"] for kind in ("general", "evaluation", "dataset"))
+    return frozenset(DataSettings.model_fields).union(*of_the_data)

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import torch
 from recbole.trainer import Trainer
 from torch import nn

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Sized
 from contextlib import contextmanager
 from typing import Any
 
+from recbole_kd.bridge import lightly  # noqa: F401
+
+# isort: split
 import recbole.trainer.trainer
 
 from recbole_kd.bridge.lent import lent

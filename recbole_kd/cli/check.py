@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
 from recbole_kd.cli.words import split_config_files, wants_help
-from recbole_kd.data.loaders import check_evaluation
-from recbole_kd.data.overview import Overview, overview_of
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import finite_values
 from recbole_kd.registry import make_config
-from recbole_kd.training.run import open_data
+
+if TYPE_CHECKING:
+    from recbole_kd.data.overview import Overview
 
 _BAR = 40  # characters of the longest bar
 
@@ -46,6 +47,10 @@ def main(words: Sequence[str]) -> int:
         rest[0] = f"--dataset={rest[0]}"
     model = None if any(word.startswith("--model=") for word in rest) else "BPR"
     config = make_config(model, config_file_list=files, arguments=rest)
+    from recbole_kd.data.loaders import check_evaluation  # slow to import, and not for a command that is refused
+    from recbole_kd.data.overview import overview_of
+    from recbole_kd.training.run import open_data
+
     data = open_data(config)
     found = overview_of(data)
     check_evaluation(config, data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recbole_kd.cli.words import split_config_files, wants_help
-from recbole_kd.experiments.compare.command import compare
+from recbole_kd.experiments.compare.options import read_words
 
 HELP = """\
 usage: recbole-kd compare --models=LABELS --dataset=NAME [--seeds=N] [--jobs=N] [--out=FOLDER] [--any_key=value ...]
@@ -42,7 +42,11 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print(HELP)
         return 0
-    found = compare(*split_config_files(words))
+    words, files = split_config_files(words)
+    read_words(words, files)
+    from recbole_kd.experiments.compare.command import compare  # slow to import, and not for a command that is refused
+
+    found = compare(words, files)
     print(f"\n{found.table.title}\n{found.table.shown()}\n")
     for note in found.table.notes:
         print(f"- {note}")

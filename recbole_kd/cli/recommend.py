@@ -6,21 +6,22 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import streams
 from recbole_kd.cli.words import joined, wants_help
 from recbole_kd.experiments.options import read_options
-from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.foundation.files import replacing
+from recbole_kd.foundation.files import check_checkpoint, replacing
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.foundation.surroundings import check_file
-from recbole_kd.serving.list_formats import write_lists
-from recbole_kd.serving.recommend import Recommendation, Recommender, skipped
-from recbole_kd.serving.trained_model import TrainedModel, open_trained
+from recbole_kd.registry import check_overrides
 from recbole_kd.serving.users_file import read_users
+
+if TYPE_CHECKING:
+    from recbole_kd.serving.recommend import Recommendation
+    from recbole_kd.serving.trained_model import TrainedModel
 
 FEW_USERS = 20  # of which a table is still read
 
@@ -82,10 +83,14 @@ def main(words: Sequence[str]) -> int:
         raise UserError("standard output is closed, so the lists can go nowhere; write them with --output=FILE")
     if options.output:
         check_file(options.output, "output")
+    check_checkpoint(options.checkpoint)
+    overrides = {key: value for key, value in given.items() if key not in Options.model_fields}
+    check_overrides(overrides)
+    from recbole_kd.serving.trained_model import open_trained  # slow to import, and not for a command that is refused
+
     result = sys.stdout
     try:
         with redirect_stdout(sys.stderr):  # RecBole's models print now and then
-            overrides = {key: value for key, value in given.items() if key not in Options.model_fields}
             _recommend(options, open_trained(options.checkpoint, overrides), result)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), result.fileno())
@@ -96,6 +101,10 @@ def main(words: Sequence[str]) -> int:
 
 
 def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None:
+    from recbole_kd.foundation.bars import tqdm
+    from recbole_kd.serving.list_formats import write_lists
+    from recbole_kd.serving.recommend import Recommender, skipped
+
     recommender = Recommender(trained, options.topk, seen=options.seen, cache_dir=options.cache_dir)
     tokens = _tokens(options.users, trained.train.uid_field)
     users, unknown = recommender.find(tokens, skip_unknown=options.skip_unknown)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recbole_kd.cli.terminal import Terminal
 from recbole_kd.cli.words import split_config_files, wants_help
 from recbole_kd.registry import make_config
-from recbole_kd.training.run import keep_scores
 
 HELP = """\
 usage: recbole-kd teach --model=MODEL --dataset=NAME [--cache_dir=FOLDER] [--any_key=value ...]
@@ -33,7 +31,11 @@ def main(words: Sequence[str]) -> int:
         print(HELP)
         return 0
     words, files = split_config_files(words)
+    config = make_config(config_file_list=files, arguments=words)
+    from recbole_kd.cli.terminal import Terminal  # slow to import, and not for a command that is refused
+    from recbole_kd.training.run import keep_scores
+
     with Terminal() as terminal:
-        cache = keep_scores(make_config(config_file_list=files, arguments=words), [terminal])
+        cache = keep_scores(config, [terminal])
     print(f"scores, for --cache_dir of a student: {cache.folder}")
     return 0

@@ -5,12 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from recbole_kd.bridge.models import recbole_models
-from recbole_kd.cli.terminal import Terminal
+from recbole_kd.bridge.recbole_files import general_models
 from recbole_kd.cli.words import split_config_files, wants_help
-from recbole_kd.experiments.report.of_run import write_report
 from recbole_kd.registry import make_config, own_names
-from recbole_kd.training.run import train_and_test
 
 HELP = """\
 usage: {prog} --model=MODEL --dataset=NAME [--config_files="a.yaml b.yaml"] [--any_key=value ...]
@@ -48,12 +45,16 @@ The command line beats YAML files, which beat <data_path>/<name>/<name>.yaml, wh
 def main(words: Sequence[str], prog: str = "recbole-kd train") -> int:
     """Train, print the table and return the exit status."""
     if wants_help(words):
-        names = textwrap.fill(", ".join(sorted(recbole_models())), 78, subsequent_indent=" " * 25)
+        names = textwrap.fill(", ".join(sorted(general_models())), 78, subsequent_indent=" " * 25)
         own = textwrap.fill(", ".join(sorted(own_names())), 78, subsequent_indent=" " * 25)
         print(HELP.format(prog=prog, own=own, recbole=names))
         return 0
     words, files = split_config_files(words)
     config = make_config(config_file_list=files, arguments=words)
+    from recbole_kd.cli.terminal import Terminal  # slow to import, and not for a command that is refused
+    from recbole_kd.experiments.report.of_run import write_report
+    from recbole_kd.training.run import train_and_test
+
     with Terminal() as terminal:
         result = train_and_test(config, [terminal])
         if config["report_dir"]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from recbole_kd.cli.terminal import Terminal
 from recbole_kd.cli.words import split_config_files, wants_help
-from recbole_kd.experiments.tune.search import tune
+from recbole_kd.experiments.tune.options import read_words
 
 HELP = """\
 usage: recbole-kd tune --model=MODEL --dataset=NAME [--trials=N] [--config_files="a.yaml b.yaml"] [--any_key=value ...]
@@ -37,6 +36,11 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print(HELP)
         return 0
+    words, files = split_config_files(words)
+    read_words(words, files)
+    from recbole_kd.cli.terminal import Terminal  # slow to import, and not for a command that is refused
+    from recbole_kd.experiments.tune.search import tune
+
     with Terminal(logging.WARNING) as terminal:
-        print(f"\n{tune(*split_config_files(words), begin=terminal.run_begins).text}")
+        print(f"\n{tune(words, files, begin=terminal.run_begins).text}")
     return 0

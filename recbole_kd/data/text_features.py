@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 def counts_to_text(counts: sparse.csr_matrix, dim: int, seed: int = 2020) -> np.ndarray:
@@ -35,6 +38,7 @@ def titles_to_text(titles: Sequence[str], dim: int, seed: int = 2020) -> np.ndar
     Returns:
         float32 (items, dim).
     """
+    from scipy import sparse
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")  # no password  # nosec B106

@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NUMERICS = "0.2.0"
 """The version of our arithmetic. Whoever changes a figure, be it in the last digit, raises it by hand in the same
@@ -35,6 +35,8 @@ def sha256_of_file(path: Path) -> str:
 
 def sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """The SHA-256 of named tensors, such as a model's ``state_dict``."""
+    import torch
+
     digest = hashlib.sha256()
     for name, value in tensors.items():
         digest.update(name.encode())

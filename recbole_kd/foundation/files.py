@@ -32,6 +32,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def check_checkpoint(path: str | os.PathLike[str]) -> None:
+    """Refuse the path of a checkpoint that is none.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"there is no checkpoint at {path}")
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str], mode: str = "wb") -> Iterator[IO[Any]]:
     r"""Open a temporary file beside ``path``; at a clean exit flush it to disk and rename it to ``path``.

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 
 def plain_values(value: Any) -> Any:
@@ -15,7 +14,8 @@ def plain_values(value: Any) -> Any:
         return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [plain_values(item) for item in value]
-    if isinstance(value, np.generic):
+    numpy = sys.modules.get("numpy")  # whose numbers nobody has who has not imported it
+    if numpy is not None and isinstance(value, numpy.generic):
         return value.item()
     return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
 

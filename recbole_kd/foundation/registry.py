@@ -1,14 +1,19 @@
-"""Things by name: those that lie in a folder of ours, those registered in this process, those of other packages."""
+"""Things by name: those that lie in a folder of ours, those registered in this process, those of other packages.
+
+The names of ours are read from the files, and a file is imported when its thing is asked for: a command that is given a
+wrong name has imported nothing, and one that serves a single model no other.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from pkgutil import walk_packages
-from types import ModuleType
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from recbole_kd.foundation.errors import UserError
@@ -22,17 +27,18 @@ class Registry(Generic[Thing]):
 
     Attributes:
         kind: as a message calls it, ``distiller``.
-        package: whose modules may each hold one, in a constant that is called as the kind, ``DISTILLER``.
+        package: whose modules may each hold one, in a line of their own that begins as the kind, ``DISTILLER = ``.
         accepts: whether something is of this kind.
         expected: what it should be, for the message where it is not.
-        name_of: a thing's name, from the name of its module and itself.
+        name_of: a thing's name, from the name of its module and the word after ``DISTILLER = ``, or the text that its
+            brackets begin with.
     """
 
     kind: str
     package: str
     accepts: Callable[[Any], bool]
     expected: str
-    name_of: Callable[[str, Thing], str]
+    name_of: Callable[[str, str], str]
     _registered: dict[str, Thing] = field(default_factory=dict)
 
     @property
@@ -60,6 +66,10 @@ class Registry(Generic[Thing]):
         """Whether it lies in a folder of ours."""
         return name in self._own
 
+    def have_others(self) -> bool:
+        """Whether there are any but those in a folder of ours."""
+        return bool(self._registered or self._offered())
+
     def __contains__(self, name: object) -> bool:
         return name in self.names()
 
@@ -71,7 +81,8 @@ class Registry(Generic[Thing]):
             KeyError: there is none.
         """
         if name in self._own:
-            return self._own[name]
+            ours: Thing = getattr(import_module(self._own[name]), self.kind.upper())
+            return ours
         if name in self._registered:
             return self._registered[name]
         entry = self._offered()[name]
@@ -88,14 +99,19 @@ class Registry(Generic[Thing]):
         return {name: self.find(name) for name in sorted(self.names())}
 
     @cached_property
-    def _own(self) -> dict[str, Thing]:
-        package = import_module(self.package)
-        found: dict[str, Thing] = {}
-        for info in walk_packages(package.__path__, f"{self.package}."):
-            module: ModuleType = import_module(info.name)
-            if hasattr(module, self.kind.upper()):
-                thing: Thing = getattr(module, self.kind.upper())
-                found[self.name_of(info.name.rpartition(".")[2], thing)] = thing
+    def _own(self) -> dict[str, str]:
+        """The module of each of ours, by its name."""
+        spec = find_spec(self.package)
+        assert spec is not None
+        assert spec.submodule_search_locations is not None
+        line = re.compile(rf'^{self.kind.upper()} = (\w+)(?:\(\s*"([^"]+)")?', re.MULTILINE)
+        found: dict[str, str] = {}
+        for folder in map(Path, spec.submodule_search_locations):
+            for file in sorted(folder.rglob("*.py")):
+                written = line.search(file.read_text(encoding="utf-8"))
+                if written:
+                    module = ".".join([self.package, *file.relative_to(folder).with_suffix("").parts])
+                    found[self.name_of(file.stem, written[2] or written[1])] = module
         return found
 
     def _offered(self) -> dict[str, EntryPoint]:

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
 if TYPE_CHECKING:
     from recbole_kd.serving.recommend import Listed, Recommendation
 
@@ -57,6 +55,8 @@ def _objects(listed: Iterable[Listed]) -> list[dict[str, Any]]:
 
 
 def _table(found: Recommendation) -> str:
+    from tabulate import tabulate
+
     headers, title = ["rank", "item", "score"], f"user {found.user}"
     if found.teacher is not None:
         headers = ["rank", "student's", "score", "teacher's", "score"]

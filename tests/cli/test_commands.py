@@ -141,7 +141,7 @@ class TestRefusals:
         def interrupted(*_, **__):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr("recbole_kd.cli.train.train_and_test", interrupted)
+        monkeypatch.setattr("recbole_kd.training.run.train_and_test", interrupted)
         assert main(["train", "--model=BPR", "--dataset=board"]) == 130
         assert "interrupted" in only_line(capsys.readouterr().err)
 

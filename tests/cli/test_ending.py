@@ -25,7 +25,7 @@ def failing(checkerboard, monkeypatch):
         def raises(*_, **__):
             raise error
 
-        monkeypatch.setattr("recbole_kd.cli.train.train_and_test", raises)
+        monkeypatch.setattr("recbole_kd.training.run.train_and_test", raises)
 
     return fails
 
@@ -54,7 +54,7 @@ def test_sigterm_ends_by_an_exception(checkerboard, capsys, monkeypatch):
         finally:
             Path("tidied").touch()
 
-    monkeypatch.setattr("recbole_kd.cli.train.train_and_test", killed)
+    monkeypatch.setattr("recbole_kd.training.run.train_and_test", killed)
     assert main(WORDS) == 143
     assert "ended by SIGTERM; the same command goes on" in only_line(capsys.readouterr().err)
     assert Path("tidied").exists()

@@ -12,7 +12,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import OF_STAGE
+from recbole_kd.bridge.given import OF_STAGE
 from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import COMMANDS, recommend
@@ -150,7 +150,9 @@ def _compare(words: Sequence[str]) -> None:
 def _recommend(words: Sequence[str]) -> None:
     keys: dict[str, str] = {}
     with (
-        patch.object(recommend, "open_trained", lambda checkpoint, overrides: keys.update(overrides)),
+        patch.object(recommend, "check_checkpoint"),
+        patch.object(recommend, "check_overrides", keys.update),
+        patch("recbole_kd.serving.trained_model.open_trained"),
         patch.object(recommend, "_recommend", lambda *_: None),
     ):
         demand(recommend.main(words) == 0, "it ends with an error")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from recbole_kd.experiments.compare.plan import parse_label, split_labels
+from recbole_kd.experiments.compare.labels import parse_label, split_labels
 from recbole_kd.foundation.errors import UserError
 from tests.docs.pages import PAGES, TOP, blocks, commands, spans, words_of
 from tests.docs.programs import _PROGRAMS, Refused, check, is_option

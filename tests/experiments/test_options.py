@@ -5,9 +5,9 @@ from typing import Literal
 import pytest
 
 from recbole_kd.cli.recommend import Options as OfRecommend
-from recbole_kd.experiments.compare.command import Options as OfCompare
+from recbole_kd.experiments.compare.options import Options as OfCompare
 from recbole_kd.experiments.options import read_options
-from recbole_kd.experiments.tune.search import TuneSettings
+from recbole_kd.experiments.tune.options import TuneSettings
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.settings import Count, Settings
 

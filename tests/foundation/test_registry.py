@@ -42,6 +42,20 @@ def test_a_file_in_the_folder_is_enough(numbers):
         numbers.find("three")
 
 
+def test_a_name_is_read_from_the_file_and_nothing_is_imported(numbers, tmp_path):
+    package = tmp_path / "numbers_of_ours"
+    (package / "three.py").write_text('NUMBER = int(\n    "3"\n)\n')
+    (package / "four.py").write_text("# NUMBER = 4\nraise ImportError\nNUMBER = four\n")
+    named = Registry(
+        "number", "numbers_of_ours", numbers.accepts, "whole number", lambda module, word: f"{module}:{word}"
+    )
+    assert named.names() == {"one:1", "two:2", "three:3", "four:four"}
+    assert not [name for name in sys.modules if name.startswith("numbers_of_ours.")]
+    assert named.find("three:3") == 3
+    with pytest.raises(ImportError):
+        named.find("four:four")
+
+
 def test_ours_win_over_registered_ones_and_those_over_other_packages(numbers, monkeypatch):
     offer(monkeypatch, ("one", "sys:maxsize"), ("four", "sys:maxsize"), ("five", "sys:maxsize"))
     numbers.register("four", 4)
@@ -103,4 +117,8 @@ def test_what_another_package_does_wrong_is_one_sentence(numbers, monkeypatch, v
 def test_all_four_kinds_are_found(found, names):
     assert names <= found.names()
     assert all(found.accepts(thing) for thing in found.all().values())
+    assert all(getattr(thing, "name", name) == name for name, thing in found.all().items())
+    assert all(
+        getattr(thing, "__name__", name).removesuffix("Distiller") == name for name, thing in found.all().items()
+    )
     assert found.group == f"recbole_kd.{found.kind}s"

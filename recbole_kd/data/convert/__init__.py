@@ -19,7 +19,7 @@ LAYOUTS: Registry[Layout] = Registry(
     package=__name__,
     accepts=lambda found: isinstance(found, Layout),
     expected="recbole_kd's Layout",
-    name_of=lambda module, layout: layout.name,
+    name_of=lambda _, written: written,
 )
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 from tqdm import tqdm
 
 from recbole_kd.data.convert.lightgcn import parse_ids
 from recbole_kd.data.convert.published import Layout, Option, Published, need_file, need_folder
 from recbole_kd.data.text_features import counts_to_text
 from recbole_kd.foundation.errors import UserError
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _OPTIONS = (
     Option("split", "random", "random (seeded 8:1:1 per user) or published (leaks id order)", ("random", "published")),
@@ -94,6 +97,8 @@ def read_words(path: Path, vocabulary: Path) -> sparse.csr_matrix:
             starts.append(len(words))
     if not words:
         raise UserError(f"{path} holds no words; copy it again")
+    from scipy import sparse  # slow to import, and not for a command that is refused
+
     shape = (len(starts) - 1, size or max(words) + 1)
     return sparse.csr_matrix((np.array(counts, dtype=np.float32), words, starts), shape=shape)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from recbole_kd.data.convert.published import MAX_ID, SPLITS, Layout, Option, Published, feature_files
 from recbole_kd.data.matrix import open_matrix
 from recbole_kd.foundation.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _OPTIONS = (
     Option("user_field", "", "column of the user ids (default: the one whose name begins with user)"),
@@ -62,6 +65,8 @@ def _find_inter(source: Path) -> Path:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    import pandas as pd  # slow to import, and not for a command that is refused
+
     try:
         frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8", quoting=3)
     except pd.errors.EmptyDataError as error:

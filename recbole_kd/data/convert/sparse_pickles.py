@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.pickles import Record, Refused, bytes_of, dtype_of, number_of, place_of, read_pickle
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 _FORMATS = ("coo", "csr", "csc")
 _MATRICES = {  # the format that a class stands for, by SciPy's old and new names
@@ -83,6 +85,8 @@ def _format_of(value: Any) -> str | None:
 
 
 def _matrix(record: Record, kind: str, path: Path) -> sparse.coo_matrix:
+    from scipy import sparse  # slow to import, and not for a command that is refused
+
     state = record.state
     if not isinstance(state, dict):
         raise ValueError("no attributes")

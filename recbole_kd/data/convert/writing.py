@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from recbole_kd.data.convert.published import SPLITS, Published
@@ -143,6 +142,8 @@ def _sync(path: Path) -> None:
 
 
 def _write_pairs(path: Path, pairs: np.ndarray) -> None:
+    import pandas as pd  # slow to import, and not for a command that is refused
+
     columns = ["user_id:token", "item_id:token"]
     pd.DataFrame(pairs, columns=columns).to_csv(path, sep="\t", index=False, lineterminator="\n")
 

@@ -11,54 +11,23 @@ from typing import Any, NamedTuple
 
 import torch
 
-from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
 from recbole_kd.experiments.compare.made import parts_of
+from recbole_kd.experiments.compare.options import Options, read_words
 from recbole_kd.experiments.compare.output import Table
-from recbole_kd.experiments.compare.plan import Run, plan, split_labels
+from recbole_kd.experiments.compare.plan import Run, plan
 from recbole_kd.experiments.compare.rows import make_rows
-from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.results.records import Record, Records
 from recbole_kd.experiments.results.row import Row, gap_closed
 from recbole_kd.experiments.results.significance import Test, paired_tests
 from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.files import alone_in
-from recbole_kd.foundation.settings import Count, CountOrZero, Settings
 from recbole_kd.training.hearing import check_outputs
 
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
-
-
-class Options(Settings):
-    """The keys that are the command's own; all others are the runs'."""
-
-    models: str | list[str]
-    dataset: str
-    seeds: Count = 1
-    seed: CountOrZero = 2020
-    jobs: Count = 1
-    out: str | None = None
-    reference: str | None = None
-    test_metric: str | None = None
-    tuned: bool = False
-    tune_dir: str = "tune"
-    show_progress: bool = True
-    resume: bool = True
-    report: bool = True
-
-    @property
-    def labels(self) -> list[str]:
-        """What is compared."""
-        found = split_labels(self.models if isinstance(self.models, str) else ",".join(self.models))
-        if not found:
-            raise UserError("--models names no model; add --models=BPR,LightGCN")
-        return found
-
-
-_OF_COMMAND = (*(name for name in Options.model_fields if name not in ("dataset", "resume")), "config_files")
 
 
 class ComparisonResult(NamedTuple):
@@ -85,13 +54,7 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     Raises:
         UserError: something that the user can mend, or that no run ended well.
     """
-    given = parse_arguments(["--tuned=true" if word == "--tuned" else word for word in words])
-    for key, value in (("models", "BPR,LightGCN"), ("dataset", "NAME")):
-        if not given.get(key):
-            raise UserError(f"no {key} {'are' if key == 'models' else 'is'} given; add --{key}={value}")
-    options = read_options(Options, given)
-    further = [f"--{key}={value}" for key, value in given.items() if key not in _OF_COMMAND]
-    further += ["--tuned=false"] * (given.get("tuned", "").lower() == "false")  # nor the values of properties/tuned
+    options, further = read_words(words, config_files)
     seeds = range(options.seed, options.seed + options.seeds)
     runs = plan(options.labels, seeds, further, config_files, options.tune_dir if options.tuned else None)
     check_outputs(runs[0].config)

@@ -9,19 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import OF_STAGE, KDConfig
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.given import OF_STAGE
 from recbole_kd.bridge.run_settings import Effect, effect_of
-from recbole_kd.distillers.method import DistillationMethod
+from recbole_kd.experiments.compare.labels import DEFAULTS, PARTS, check_labels, key_of, words_of_runs
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.foundation.user_classes import is_class_path
-from recbole_kd.registry import find_or_import_model, is_known, make_config
+from recbole_kd.registry import make_config
 from recbole_kd.training.plan import make_plan, study_folder
-
-DEFAULTS = properties.FOLDER / "compare.yaml"
-_PARTS = ("model", "teacher", "assistant", "student")
-_BY_MODELS = (*_PARTS, "baseline")
-_BY_COMPARE = ("seed", "show_progress", "result_file", "report_dir", "config_files")
 
 
 @dataclass(frozen=True)
@@ -64,71 +59,6 @@ def slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-")
 
 
-def split_labels(text: str) -> list[str]:
-    """The labels in ``A,B[key=[1,2]],C``: a comma within brackets is a value's."""
-    found, depth = [""], 0
-    for character in text:
-        depth += {"[": 1, "]": -1}.get(character, 0)
-        if character == "," and not depth:
-            found.append("")
-        else:
-            found[-1] += character
-    return [label.strip() for label in found if label.strip()]
-
-
-def parse_label(label: str) -> list[str]:
-    """The words ``--key=value`` that one of ``--models`` stands for.
-
-    Args:
-        label: ``BPR``, ``RCEKD``, or ``RCEKD:BM3>LightGCN``; ``A+B>C`` has two teachers, and ``A>B>C`` an assistant
-            between teacher and student. Values of its own may follow, ``LightGCN[n_layers=1 reg_weight=0.01]``; a
-            method's student is then not trained alone as well.
-
-    Raises:
-        UserError: it is none of these, or a model in it is unknown.
-    """
-    models, bracket, inside = label.partition("[")
-    own = [f"--{word}" for word in inside.removesuffix("]").split()]
-    if bracket and not (label.endswith("]") and own and all(word.count("=") for word in own)):
-        raise UserError(f"{label!r} in --models cannot be read; write values as {models}[key=value key=value]")
-    for word in own:
-        if _key(word) in (*_PARTS, "dataset", *_BY_COMPARE):
-            raise UserError(f"{label!r} in --models: leave out {word.removeprefix('--')}, which no label can change")
-    words = _words_of(models.strip())
-    return [*(word for word in words if not own or _key(word) != "baseline"), *own]
-
-
-def _key(word: str) -> str:
-    return word.removeprefix("--").partition("=")[0]
-
-
-def _is_model(label: str) -> bool:
-    """Whether a label with a colon is a class of the user's own, ``module:Class``, and no method with its pair."""
-    return is_class_path(label) and not is_known(label.partition(":")[0])
-
-
-def _words_of(label: str) -> list[str]:
-    """Those of the models alone."""
-    method, colon, chain = ("", "", "") if _is_model(label) else label.partition(":")
-    method = method or label
-    models = [part.strip() for part in chain.split(">")]
-    of_method = issubclass(find_or_import_model(method.partition(">")[0].strip()), DistillationMethod)
-    if not colon and not method.count(">"):
-        return [f"--model={label}"] + ["--baseline=true"] * of_method
-    if not (colon and len(models) in (2, 3) and all(models) and all(models[0].split("+"))):
-        raise UserError(
-            f"{label!r} in --models is no pair; write it as METHOD:TEACHER>STUDENT and quote it, for the shell takes a "
-            "bare > to itself"
-        )
-    if not of_method:
-        raise UserError(f"{label!r} in --models: {method} is no distillation method; write {method} alone")
-    teachers, *assistant, student = models
-    for name in (*teachers.split("+"), *assistant, student):
-        find_or_import_model(name.strip())
-    words = [f"--model={method.strip()}", f"--teacher={teachers.replace('+', ',')}"]
-    return [*words, *(f"--assistant={name}" for name in assistant), f"--student={student}", "--baseline=true"]
-
-
 def plan(
     labels: Sequence[str],
     seeds: Sequence[int],
@@ -149,23 +79,13 @@ def plan(
         UserError: what a run itself would refuse before it reads data; a label given twice; a key that is not given
             this way; values that are to be used and are not there.
     """
-    for word in words:
-        if _key(word) in _BY_MODELS:
-            raise UserError(
-                f"compare takes its models from --models, and the student alone is always there; leave out {word}"
-            )
-    words = [word for word in words if _key(word) not in _BY_COMPARE]
-    double = next((label for number, label in enumerate(labels) if label in labels[:number]), None)
-    if double is not None:
-        raise UserError(f"--models names {double!r} twice; keep one")
+    check_labels(labels, words, config_files)
     files = [str(DEFAULTS), *config_files]
     return [_run(label, seed, words, files, tune_dir) for label in labels for seed in seeds]
 
 
 def _run(label: str, seed: int, words: Sequence[str], files: Sequence[str], tune_dir: str | None) -> Run:
-    own = parse_label(label)
-    keys = {_key(word) for word in own}
-    own += [*(word for word in words if _key(word) not in keys), f"--seed={seed}", "--show_progress=false"]
+    own = [*words_of_runs(label, words), f"--seed={seed}", "--show_progress=false"]
     try:
         config = make_config(config_file_list=files, arguments=own)
         if tune_dir is not None:
@@ -195,7 +115,7 @@ def _files(config: KDConfig) -> list[tuple[str, int, int]]:
 def _tuned_values(config: KDConfig, words: Sequence[str], folder: Path) -> Path:
     path = study_folder(config, folder) / "best.yaml"
     if not path.is_file():
-        chosen = [word for word in words if _key(word) in (*_PARTS, "data_path")]
+        chosen = [word for word in words if key_of(word) in (*PARTS, "data_path")]
         command = " ".join(["recbole-kd tune", *chosen, f"--dataset={config.dataset}"])
         raise UserError(f"there are no tuned values in {path}; make them with: {command} --study_dir={path.parent}")
     for key in properties.values_of(path):

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from recbole_kd.bridge import properties
-from recbole_kd.bridge.config import OF_STAGE, stage_prefixes
+from recbole_kd.bridge.config import stage_prefixes
+from recbole_kd.bridge.given import OF_STAGE
 from recbole_kd.bridge.run_settings import Effect, effect_of
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.training.plan import Plan

@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from recbole_kd.bridge.config import KDConfig
-from recbole_kd.bridge.written_values import literal, parse_arguments
 from recbole_kd.data.identity import data_digest
 from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.evaluation.protocol import protocol_of
-from recbole_kd.experiments.options import read_options
 from recbole_kd.experiments.run import run
 from recbole_kd.experiments.tune.keys import default_of, held_values, reaches_teacher
+from recbole_kd.experiments.tune.options import TuneSettings, read_words
 from recbole_kd.experiments.tune.output import best_table, command_line, write_best, write_trials
 from recbole_kd.experiments.tune.ranges import read_ranges
 from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import alone_in
-from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.foundation.surroundings import writing
 from recbole_kd.registry import make_config
 from recbole_kd.training.callbacks import Callback
@@ -34,14 +32,6 @@ if TYPE_CHECKING:
     from recbole_kd.experiments.tune.study import Study, Watch
 
 _SHOWN = 5
-
-
-class TuneSettings(Settings):
-    """The command's own options, which are no keys of a run."""
-
-    trials: Count = 20
-    study_dir: str | None = None
-    prune: bool = True
 
 
 class Found(NamedTuple):
@@ -101,10 +91,7 @@ class Search:
             UserError: something in the arguments or the config that the user can mend.
         """
         self._words, self._config_files = words, config_files
-        given_words = parse_arguments(words)
-        self._settings = read_options(TuneSettings, given_words)
-        own = TuneSettings.model_fields
-        self._values = {key: literal(value) for key, value in given_words.items() if key not in own}
+        self._settings, self._values = read_words(words, config_files)
         self.config = config = make_config(config_file_list=config_files, config_dict=self._values)
         self._plan = plan = make_plan(config)
         check_outputs(config)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_kd.experiments.compare.plan import Run, parse_label, plan, slug, split_labels
+from recbole_kd.experiments.compare.labels import parse_label, split_labels
+from recbole_kd.experiments.compare.plan import Run, plan, slug
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import make_config
 from recbole_kd.training.plan import pair_name

@@ -10,7 +10,7 @@ PICTURES: Registry[Picture] = Registry(
     package=__name__,
     accepts=lambda found: isinstance(found, Picture),
     expected="recbole_kd's Picture",
-    name_of=lambda module, picture: module,
+    name_of=lambda module, _: module,
 )
 
 

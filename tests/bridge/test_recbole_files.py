@@ -1,0 +1,34 @@
+"""What is read of RecBole's files is what RecBole has when it is imported."""
+
+import pytest
+import yaml
+from recbole.evaluator.register import metric_types
+from recbole.utils import EvaluatorType, argument_list
+
+from recbole_kd.bridge import properties, recbole_files
+from recbole_kd.bridge.models import recbole_models
+
+
+def test_models():
+    assert recbole_files.general_models() == recbole_models().keys()
+
+
+def test_kinds_of_other_models():
+    assert recbole_files.kind_of_other_model("DeepFM") == "context-aware"
+    assert recbole_files.kind_of_other_model("BPR") == recbole_files.kind_of_other_model("../x") == ""
+
+
+def test_metrics_and_whether_they_are_of_values():
+    assert recbole_files.metrics() == {name: kind == EvaluatorType.VALUE for name, kind in metric_types.items()}
+
+
+def test_lists_of_keys():
+    lists = {name: value for name, value in vars(argument_list).items() if name.endswith("_arguments")}
+    assert recbole_files.argument_lists() == lists
+
+
+@pytest.mark.parametrize("folder", [properties.FOLDER, properties.RECBOLE_FOLDER], ids=["ours", "RecBole's"])
+def test_keys_of_files(folder):
+    for file in folder.rglob("*.yaml"):
+        found = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        assert properties.keys_of(file) == found.keys(), file
