@@ -48,8 +48,10 @@ def _products(rows: Tensor, of_items: Tensor, items: Tensor) -> Tensor:
     """
     if rows.device.type != "cpu":
         return torch.bmm(F.embedding(items, of_items), rows.unsqueeze(2)).squeeze(2)
+    if items.shape[1] > len(of_items):  # a sparse matrix of more entries than places is refused
+        return torch.cat([_products(rows, of_items, part) for part in items.split(len(of_items), dim=1)], dim=1)
     _warned_of_beta()
-    starts = torch.arange(0, items.numel() + 1, max(items.shape[1], 1))[: len(items) + 1]
+    starts = torch.arange(len(items) + 1) * items.shape[1]
     shape, blank = (len(items), len(of_items)), rows.new_zeros(1).expand(items.numel())
     wanted = torch.sparse_csr_tensor(starts, items.flatten(), blank, shape, check_invariants=False)
     return torch.sparse.sampled_addmm(wanted, rows, of_items.T, beta=0.0).values().view(items.shape)

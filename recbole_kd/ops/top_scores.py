@@ -19,7 +19,7 @@ def best_columns(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     few scores reach it: those alone are sorted.
 
     Args:
-        scores: float32 (B, n), without NaN.
+        scores: float32 (B, n).
         k: at most n.
     """
     n_rows, n_columns = scores.shape
@@ -30,7 +30,7 @@ def best_columns(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     flat = np.flatnonzero(scores.numpy() >= least)
     row, column = np.divmod(flat, n_columns)
     counts = np.bincount(row, minlength=n_rows)
-    if len(flat) > _CANDIDATES * k * n_rows:
+    if len(flat) > _CANDIDATES * k * n_rows or counts.min() < k:
         return _plainly(scores, k)
     place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
     found = torch.full((n_rows, int(counts.max())), -torch.inf)
