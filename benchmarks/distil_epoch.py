@@ -4,8 +4,9 @@
         [--epochs=5] [--any_key=value]
 
 The teacher's scores come from a folder that ``recbole-kd teach`` wrote, so that neither its training nor its loading is
-in the figures. Epochs of the two take turns; what is renewed between epochs is counted, validation is not. ``ratio`` is of the means, so let ``--epochs`` be a multiple of ``kd_renew``. Peak
-memory is each student's own, in a process of its own: ``--only=alone`` or ``--only=distilled`` runs one and prints it.
+in the figures. Epochs of the two take turns; what is renewed between epochs is counted, validation is not. ``ratio`` is
+of the means, so let ``--epochs`` be a multiple of ``kd_renew``. Peak memory is each student's own, in a process of its
+own: ``--only=alone`` or ``--only=distilled`` runs one and prints it.
 """
 
 from __future__ import annotations

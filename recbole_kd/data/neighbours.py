@@ -100,7 +100,7 @@ class _Best:
         self._scores = torch.full((n_items, k), -torch.inf, device=device)
 
     def add(self, rows: slice, scores: Tensor, first: int) -> None:
-        """Learn what the items ``rows`` score with the item ``first`` and those after it, (b, n), none of them known."""
+        """Learn what the items ``rows`` score with ``first`` and the items after it, (b, n), none of it known."""
         k = self._items.shape[1]
         values, columns = best_columns(scores, min(k, scores.shape[1]))
         values = torch.cat([self._scores[rows], values], dim=1)

@@ -40,7 +40,7 @@ class _Held(torch.autograd.Function):
         return loss.clone()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
         to_users, to_items = ctx.saved_tensors
         return gradients[0] * to_users, gradients[0] * to_items, None, None, None

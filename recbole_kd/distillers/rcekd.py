@@ -51,7 +51,7 @@ class RCEKDSettings(GammaSettings):
 
 
 class _Sets(NamedTuple):
-    """What an epoch teaches, a row a user: the items of the sets that the variant's losses read, one set beside the other.
+    """What an epoch teaches, a row a user: the sets that the variant's losses read, one beside the other.
 
     ``items`` int32, 0 where there is none; ``targets``, the teacher's probability of each within its set; ``overlap``,
     the share of the teacher's top items that the student has already, (n_users,).
@@ -164,7 +164,10 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
         items = items.long()
         cut = self._topk if settings.kd_variant == "full" else 0
         halves = (part.tensor_split([cut], dim=1) for part in (score(users, items), targets, items != 0))
-        l1, l2 = (soft_cross_entropy(*half, settings.kd_temperature) for half in zip(*halves, strict=True))
+        l1, l2 = (
+            soft_cross_entropy(mine, theirs, mask, settings.kd_temperature)
+            for mine, theirs, mask in zip(*halves, strict=True)
+        )
         return (fuse(l1, l2, gamma(settings, overlap, self._epoch)) if cut else l2).mean()
 
     def _renew(self, block: Block) -> tuple[_Sets, dict[str, Tensor]]:

@@ -25,7 +25,7 @@ class _DotScores(torch.autograd.Function):
         return _products(of_users[users], of_items, items)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
         of_users, of_items, users, items = ctx.saved_tensors
         gradient, rows = gradients[0].contiguous(), of_users[users]
@@ -54,7 +54,8 @@ def _products(rows: Tensor, of_items: Tensor, items: Tensor) -> Tensor:
     starts = torch.arange(len(items) + 1) * items.shape[1]
     shape, blank = (len(items), len(of_items)), rows.new_zeros(1).expand(items.numel())
     wanted = torch.sparse_csr_tensor(starts, items.flatten(), blank, shape, check_invariants=False)
-    return torch.sparse.sampled_addmm(wanted, rows, of_items.T, beta=0.0).values().view(items.shape)
+    found: Tensor = torch.sparse.sampled_addmm(wanted, rows, of_items.T, beta=0.0)
+    return found.values().view(items.shape)
 
 
 @lru_cache(maxsize=1)

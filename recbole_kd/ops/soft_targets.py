@@ -34,7 +34,7 @@ class _SoftCrossEntropy(torch.autograd.Function):
         return -(targets * log_q.masked_fill_(outside, 0)).sum(dim=1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         q, targets = ctx.saved_tensors
         weight = gradients[0].unsqueeze(1) / ctx.temperature
