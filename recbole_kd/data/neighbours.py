@@ -75,9 +75,10 @@ def nearest_items(
     unknown[:1] = True
     found = _Best(n_items, k, features.device)
     halved = features.shape[1] >= _HALVED_FROM
+    numbers = min(scores_at_once, max(n_items // 16, 1) * n_items) if halved else scores_at_once
     long = n_items * n_items * features.shape[1] > _LONG
     with tqdm(total=n_items, desc="Nearest items", unit="item", disable=not (show_progress and long)) as bar:
-        for rows in blocks(torch.arange(n_items, device=features.device), n_items, scores_at_once):
+        for rows in blocks(torch.arange(n_items, device=features.device), n_items, numbers):
             first, end = int(rows[0]), int(rows[-1]) + 1
             others = slice(first if halved else 0, n_items)
             scores = (features[first:end] * scale[first:end, None]) @ features[others].T

@@ -9,7 +9,7 @@ from torch import Tensor
 from recbole_kd.ops.stable_topk import largest, sort_keys
 
 _CHUNK_DOUBLINGS = 3  # the largest of 8 columns stand for them
-_CANDIDATES = 4  # of each wanted column; where equal scores make more, the plain way is taken
+_CANDIDATES = 4  # at most, of each wanted column; a row of more, which equal scores make, is sorted plainly
 
 
 def best_columns(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -30,25 +30,35 @@ def best_columns(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     flat = np.flatnonzero(scores.numpy() >= least)
     row, column = np.divmod(flat, n_columns)
     counts = np.bincount(row, minlength=n_rows)
-    if len(flat) > _CANDIDATES * k * n_rows or counts.min() < k:
-        return _plainly(scores, k)
+    odd = (counts < k) | (counts > _CANDIDATES * k)
+    if odd.any():
+        usual = ~odd[row]
+        flat, row, column, counts = flat[usual], row[usual], column[usual], np.where(odd, 0, counts)
     place = np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts)
-    found = torch.full((n_rows, int(counts.max())), -torch.inf)
+    found = torch.full((n_rows, max(int(counts.max()), k)), -torch.inf)
     columns = torch.zeros(found.shape, dtype=torch.int64)
     found.numpy()[row, place] = scores.numpy().ravel()[flat]
     columns.numpy()[row, place] = column
-    best = found.sort(dim=1, descending=True, stable=True)
-    return best.values[:, :k], columns.gather(1, best.indices[:, :k])
+    order = found.sort(dim=1, descending=True, stable=True)
+    best, columns = order.values[:, :k], columns.gather(1, order.indices[:, :k])
+    if odd.any():
+        rows = torch.from_numpy(np.flatnonzero(odd))
+        best[rows], columns[rows] = _plainly(scores[rows], k)
+    return best, columns
 
 
 def _least(scores: Tensor, n_columns: int, k: int) -> np.ndarray:
-    """The k-th largest of the largest scores of the chunks, (B, 1); a last chunk that is not whole is left out."""
+    """The k-th largest of the largest scores of the chunks, (B, 1), infinity where that is none.
+
+    A last chunk that is not whole is left out.
+    """
     part = scores[:, :n_columns]
     for _ in range(_CHUNK_DOUBLINGS):
         half = part.shape[1] // 2
         part = torch.maximum(part[:, :half], part[:, half:])
     place = part.shape[1] - k
-    return np.partition(part.numpy(), place, axis=1)[:, place, None]
+    least = np.partition(part.numpy(), place, axis=1)[:, place, None]
+    return np.where(least == -np.inf, np.inf, least)
 
 
 def _plainly(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -35,6 +35,14 @@ def test_the_quick_way_is_taken_and_is_right(monkeypatch, n):
     assert_the_same(torch.randn(30, n, generator=torch.Generator().manual_seed(n)), 8)
 
 
+def test_rows_that_are_odd_are_sorted_alone():
+    scores = torch.randn(6, 400, generator=torch.Generator().manual_seed(5))
+    scores[1] = -torch.inf
+    scores[3] = 2.0
+    scores[4, 7:] = -torch.inf
+    assert_the_same(scores, 9)
+
+
 def test_one_score_for_all_is_sorted_plainly():
     assert_the_same(torch.zeros(3, 500), 4)
 
