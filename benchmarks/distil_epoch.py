@@ -1,12 +1,12 @@
-"""A training epoch of a student with distillation against the same student alone, in one process; one JSON line.
+"""CPU seconds of a training epoch with distillation against the same student alone, in one process; one JSON line.
 
     python benchmarks/distil_epoch.py --dataset=citeulike --cache_dir=FOLDER [--model=RCEKD] [--student=BPR]
         [--epochs=5] [--any_key=value]
 
 The teacher's scores come from a folder that ``recbole-kd teach`` wrote, so that neither its training nor its loading is
-in the figures. Epochs of the two take turns; what is renewed between epochs is counted, validation is not. ``ratio``
-(required of RCE-KD on CiteULike: at most 1.3) is of the means, so let ``--epochs`` be a multiple of ``kd_renew``. Peak
-memory is each student's own, in a process of its own: ``--only=alone`` or ``--only=distilled`` runs one and prints it.
+in the figures. Epochs of the two take turns; what is renewed between epochs is counted, validation is not. ``ratio`` is
+of the means, so let ``--epochs`` be a multiple of ``kd_renew``. Peak memory is each student's own, in a process of its
+own: ``--only=alone`` or ``--only=distilled`` runs one and prints it.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def main() -> int:
     for epoch in trange(arguments.warm_up + arguments.epochs, desc="epochs of each", disable=None):
         for name, trainer in trainers.items():
             with repeatable(True):
-                start = time.perf_counter()
+                start = time.process_time()
                 trainer._train_epoch(loaders.train, epoch)
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(time.process_time() - start)
     found = {f"{name}_seconds": round(mean(times[arguments.warm_up :]), 3) for name, times in seconds.items()}
     if arguments.only:
         found["peak_megabytes"] = round(peak_megabytes())

@@ -18,8 +18,10 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import own_folder, replacing
 from recbole_kd.foundation.npy import NpyError, read_arrays
 from recbole_kd.ops.blocks import blocks
+from recbole_kd.ops.top_scores import best_columns
 
 _SCORES_AT_ONCE = 2**25
+_HALVED_FROM = 256  # features: from there on each product of two items is computed once, for both of them
 _LONG = 2**36  # multiplications worth a progress bar
 
 
@@ -58,6 +60,8 @@ def nearest_items(
 ) -> Neighbours:
     """The ``k`` items of largest cosine to each item, block by block: never an (n_items, n_items) matrix.
 
+    Of equal ones that with the lower id.
+
     Args:
         features: (n_items, d); row 0 is the padding. A row of zeros is an item without features, nobody's neighbour.
         k: at least 1.
@@ -67,23 +71,48 @@ def nearest_items(
     n_items = len(features)
     norms = features.norm(dim=1)
     scale = torch.where(norms > 0, 1 / norms, 0)
-    known = norms > 0
-    known[0] = False
-    k_found = min(k, n_items)
-    items = torch.zeros(n_items, k, dtype=torch.int64, device=features.device)
-    similarity = torch.zeros(n_items, k, device=features.device)
+    unknown = norms == 0
+    unknown[:1] = True
+    found = _Best(n_items, k, features.device)
+    halved = features.shape[1] >= _HALVED_FROM
+    numbers = min(scores_at_once, max(n_items // 16, 1) * n_items) if halved else scores_at_once
     long = n_items * n_items * features.shape[1] > _LONG
     with tqdm(total=n_items, desc="Nearest items", unit="item", disable=not (show_progress and long)) as bar:
-        for rows in blocks(torch.arange(n_items, device=features.device), n_items, scores_at_once):
-            scores = (features[rows] * scale[rows, None]) @ features.T * scale
-            scores[:, ~known] = -torch.inf
-            scores[torch.arange(len(rows)), rows] = -torch.inf
-            best = scores.topk(k_found, dim=1)
-            found = (best.values > -torch.inf) & known[rows, None]
-            items[rows, :k_found] = best.indices.masked_fill(~found, 0)
-            similarity[rows, :k_found] = best.values.masked_fill(~found, 0)
+        for rows in blocks(torch.arange(n_items, device=features.device), n_items, numbers):
+            first, end = int(rows[0]), int(rows[-1]) + 1
+            others = slice(first if halved else 0, n_items)
+            scores = (features[first:end] * scale[first:end, None]) @ features[others].T
+            scores *= scale[others]
+            scores[:, unknown[others]] = -torch.inf
+            scores[unknown[first:end]] = -torch.inf
+            scores[rows - first, rows - others.start] = -torch.inf
+            found.add(slice(first, end), scores, others.start)
+            if halved and end < n_items:
+                found.add(slice(end, n_items), scores[:, len(rows) :].T.contiguous(), first)
             bar.update(len(rows))
-    return Neighbours(items, similarity)
+    return found.neighbours()
+
+
+class _Best:
+    """The best of the similarities that were found so far."""
+
+    def __init__(self, n_items: int, k: int, device: torch.device) -> None:
+        self._items = torch.zeros(n_items, k, dtype=torch.int64, device=device)
+        self._scores = torch.full((n_items, k), -torch.inf, device=device)
+
+    def add(self, rows: slice, scores: Tensor, first: int) -> None:
+        """Learn what the items ``rows`` score with ``first`` and the items after it, (b, n), none of it known."""
+        k = self._items.shape[1]
+        values, columns = best_columns(scores, min(k, scores.shape[1]))
+        values = torch.cat([self._scores[rows], values], dim=1)
+        items = torch.cat([self._items[rows], columns + first], dim=1)
+        best = values.sort(dim=1, descending=True, stable=True)
+        self._scores[rows], self._items[rows] = best.values[:, :k], items.gather(1, best.indices[:, :k])
+
+    def neighbours(self) -> Neighbours:
+        """What was found, 0 where nothing was."""
+        nothing = self._scores == -torch.inf
+        return Neighbours(self._items.masked_fill(nothing, 0), self._scores.masked_fill(nothing, 0))
 
 
 def cached_neighbours(folder: Path, name: str, features: Tensor, k: int, show_progress: bool = False) -> Neighbours:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -15,11 +16,15 @@ from recbole_kd.data.interactions import positives_of
 from recbole_kd.distillers import closure
 from recbole_kd.distillers.base import Distiller, Teacher
 from recbole_kd.distillers.gamma import GammaSettings, fuse, gamma
+from recbole_kd.distillers.held import Held, hold
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive
 from recbole_kd.ops.blocks import blocks
 from recbole_kd.ops.losses import set_cross_entropy
 from recbole_kd.ops.membership import contains, ranks_of
+from recbole_kd.ops.pair_scores import dot_scores
+from recbole_kd.ops.soft_targets import soft_cross_entropy, soft_targets
+from recbole_kd.ops.top_scores import best_columns
 from recbole_kd.scoring.ranking import Block, score_blocks
 from recbole_kd.scoring.scores import Scores
 
@@ -40,16 +45,20 @@ class RCEKDSettings(GammaSettings):
     kd_users: CountOrZero
     kd_every: Count
     kd_renew: Count
+    kd_hold: Count
     kd_diagnostics: bool
     mask_train_positives: bool
 
 
 class _Sets(NamedTuple):
-    """What an epoch teaches, a row a user: K + (K + L) items [Q^S | Q^T | R], and those that the two losses read."""
+    """What an epoch teaches, a row a user: the sets that the variant's losses read, one beside the other.
+
+    ``items`` int32, 0 where there is none; ``targets``, the teacher's probability of each within its set; ``overlap``,
+    the share of the teacher's top items that the student has already, (n_users,).
+    """
 
     items: Tensor
-    teacher: Tensor
-    chosen: Tensor
+    targets: Tensor
     overlap: Tensor
 
 
@@ -75,12 +84,14 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
                 "opposite; build it again or set the same"
             )
         self._topk = min(settings.kd_topk, dataset.item_num - 1)
-        self._of_teacher = torch.zeros(dataset.user_num, self._topk, dtype=torch.int64)
+        self._of_teacher = torch.zeros(dataset.user_num, self._topk, dtype=torch.int32)
         self._teacher_scores = torch.zeros(dataset.user_num, self._topk)
         if settings.kd_weight:
             best, scores = self._teacher.topk(self._users, self._topk)
-            self._of_teacher[self._users], self._teacher_scores[self._users] = best, scores.masked_fill(best == 0, 0)
+            self._of_teacher[self._users] = best.int()
+            self._teacher_scores[self._users] = scores.masked_fill(best == 0, 0)
         self._sets: _Sets | None = None
+        self._held: Held | None = None
         self._epoch = self._step = 0
 
     def get_extra_state(self) -> dict[str, Any]:
@@ -96,28 +107,28 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
     @torch.no_grad()
     def begin_epoch(self, student: Scores, epoch: int) -> None:
         """Renew Q^S, A2, R and the overlaps from the student's scores, block by block of users."""
-        self._epoch, self._step, settings = epoch, 0, self.settings
+        self._epoch, self._step, self._held, settings = epoch, 0, None, self.settings
         self.diagnostics = {}
         if not settings.kd_weight or settings.kd_variant == "full_ce":
             return
         if self._sets is not None and epoch % settings.kd_renew:
             return
-        sets: _Sets | None = None
         measured: dict[str, list[Tensor]] = {}
         for block in score_blocks(student, self._users):
             parts, values = self._renew(block)
-            sets = sets or _Sets(*(part.new_zeros(len(self._of_teacher), *part.shape[1:]) for part in parts))
-            for whole, part in zip(sets, parts, strict=True):
+            if self._sets is None:
+                self._sets = _Sets(*(part.new_zeros(len(self._of_teacher), *part.shape[1:]) for part in parts))
+            for whole, part in zip(self._sets, parts, strict=True):
                 whole[block.states] = part
             for name, value in values.items():
                 measured.setdefault(name, []).append(value)
-        self._sets = sets
         self.diagnostics = {name: torch.cat(found).float().mean(dim=0).tolist() for name, found in measured.items()}
 
     def forward(self, student: Scores, batch: Interaction) -> dict[str, Tensor]:
         """Return ``{"rce"}`` times its weight, or nothing if that is zero.
 
-        With ``kd_every`` n it is 0 but at each n-th step of an epoch, where it weighs n times as much.
+        With ``kd_every`` n it is 0 but at each n-th step of an epoch, where it weighs n times as much. With ``kd_hold``
+        n the gradients at one step's users are those of the next n - 1 steps too, if the student has embeddings.
         """
         settings = self.settings
         if not settings.kd_weight:
@@ -126,27 +137,38 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
         if self._step % settings.kd_every:
             return {"rce": torch.zeros((), device=student.device)}
         weight = settings.kd_weight * settings.kd_every
-        users = self.sample(batch[self.user_field].unique(), settings.kd_users)
         if settings.kd_variant == "full_ce":
+            users = self._users_of(batch)
             losses = [
                 checkpoint(self._over_all_items, student, part, use_reentrant=False)
                 for part in blocks(users, student.n_items)
             ]
             return {"rce": weight * torch.cat(losses).mean()}
+        if settings.kd_hold == 1 or not student.factorised:
+            return {"rce": weight * self._loss(student.score, self._users_of(batch))}
+        embeddings = student.embeddings()
+        if self._held is None or (self._step // settings.kd_every - 1) % settings.kd_hold == 0:
+            users = self._users_of(batch)
+            self._held = hold(embeddings, lambda *leaves: weight * self._loss(partial(dot_scores, *leaves), users))
+        return {"rce": self._held.apply(embeddings)}
+
+    def _users_of(self, batch: Interaction) -> Tensor:
+        """Those of a batch that the loss reads."""
+        return self.sample(batch[self.user_field].unique(), self.settings.kd_users)
+
+    def _loss(self, score: Callable[[Tensor, Tensor], Tensor], users: Tensor) -> Tensor:
+        """The mean over ``users`` (B,) of the loss on their sets, which ``score(users, items)`` scores."""
         assert self._sets is not None
-        items, teacher, chosen, overlap = (part[users] for part in self._sets)
-        halves = (part.tensor_split([self._topk], dim=1) for part in (student.score(users, items), teacher, chosen))
+        settings = self.settings
+        items, targets, overlap = (part[users] for part in self._sets)
+        items = items.long()
+        cut = self._topk if settings.kd_variant == "full" else 0
+        halves = (part.tensor_split([cut], dim=1) for part in (score(users, items), targets, items != 0))
         l1, l2 = (
-            set_cross_entropy(mine, theirs, settings.kd_temperature, mask)
+            soft_cross_entropy(mine, theirs, mask, settings.kd_temperature)
             for mine, theirs, mask in zip(*halves, strict=True)
         )
-        if settings.kd_variant == "no_teacher":
-            loss = l1
-        elif settings.kd_variant != "full":
-            loss = l2
-        else:
-            loss = fuse(l1, l2, gamma(settings, overlap, self._epoch))
-        return {"rce": weight * loss.mean()}
+        return (fuse(l1, l2, gamma(settings, overlap, self._epoch)) if cut else l2).mean()
 
     def _renew(self, block: Block) -> tuple[_Sets, dict[str, Tensor]]:
         """The sets of a block of users, and what the log tells of them."""
@@ -156,9 +178,10 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
         values = {"train_ndcg@10": closure.ndcg(scores, row, item, 10)} if settings.kd_diagnostics else {}
         if settings.mask_train_positives:
             scores[row, item] = -torch.inf
-        best = scores.topk(self._topk, dim=1)
-        of_student = best.indices.masked_fill(best.values == -torch.inf, 0)
-        of_teacher = self._of_teacher[users.cpu()].to(users.device)
+        best, of_student = best_columns(scores, self._topk)
+        of_student = of_student.masked_fill(best == -torch.inf, 0)
+        of_teacher, known = (part[users.cpu()].to(users.device) for part in (self._of_teacher, self._teacher_scores))
+        of_teacher = of_teacher.long()
         missed = of_teacher.masked_fill(contains(of_student, of_teacher), 0)
         drawn = closure.draw_closing(
             scores,
@@ -175,15 +198,24 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
         if settings.kd_diagnostics:
             values["closure"] = closure.closure_rate(scores, torch.cat([missed, drawn], dim=1))
             values["student_rank"] = ranks_of(scores, of_teacher)
-        items = torch.cat([of_student, of_teacher, drawn], dim=1)
-        fresh = self._teacher.score(users, torch.cat([of_student, drawn], dim=1))
-        known = self._teacher_scores[users.cpu()].to(users.device)
-        teacher = torch.cat([fresh[:, : self._topk], known, fresh[:, self._topk :]], dim=1)
-        second = {
-            "no_sep": [of_teacher != 0, (drawn != 0) & ~contains(of_teacher, drawn)],
-            "no_student": [of_teacher != 0, torch.zeros_like(drawn, dtype=torch.bool)],
-        }.get(settings.kd_variant, [missed != 0, drawn != 0])
-        return _Sets(items, teacher, torch.cat([of_student != 0, *second], dim=1), overlap), values
+        score = partial(self._teacher.score, users)
+        if settings.kd_variant == "no_teacher":
+            sets = [self._taught(of_student, score(of_student))]
+        elif settings.kd_variant == "no_student":
+            sets = [self._taught(of_teacher, known)]
+        elif settings.kd_variant == "no_sep":
+            drawn = drawn.masked_fill(contains(of_teacher, drawn), 0)
+            sets = [self._taught(torch.cat([of_teacher, drawn], dim=1), torch.cat([known, score(drawn)], dim=1))]
+        else:
+            fresh = score(torch.cat([of_student, drawn], dim=1)).tensor_split([self._topk], dim=1)
+            second = self._taught(torch.cat([missed, drawn], dim=1), torch.cat([known, fresh[1]], dim=1))
+            sets = [self._taught(of_student, fresh[0]), second]
+        items, targets = (torch.cat(parts, dim=1) for parts in zip(*sets, strict=True))
+        return _Sets(items, targets, overlap), values
+
+    def _taught(self, items: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """A set as it is kept: its items, and the teacher's probabilities from its scores of them."""
+        return items.int(), soft_targets(scores, items != 0, self.settings.kd_temperature)
 
     def _over_all_items(self, student: Scores, users: Tensor) -> Tensor:
         """Cross-entropy over the whole catalogue, (B,)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import scipy.sparse as sp
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 _NUMBERS_AT_ONCE = {"cpu": 2**18, "cuda": 2**24}  # on a CPU as much as its cache holds
 
@@ -18,24 +21,49 @@ class _DotScores(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, of_users: Tensor, of_items: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        rows, columns = of_users[users], F.embedding(items, of_items)
-        ctx.save_for_backward(users, items, rows, columns)
-        ctx.shapes = of_users.shape, of_items.shape
-        return torch.bmm(columns, rows.unsqueeze(2)).squeeze(2)
+        ctx.save_for_backward(of_users, of_items, users, items)
+        return _products(of_users[users], of_items, items)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        users, items, rows, columns = ctx.saved_tensors
-        gradient = gradients[0].contiguous()
-        to_users, to_items = (rows.new_zeros(shape) for shape in ctx.shapes)
-        to_users.index_add_(0, users, torch.bmm(gradient.unsqueeze(1), columns).squeeze(1))
+        of_users, of_items, users, items = ctx.saved_tensors
+        gradient, rows = gradients[0].contiguous(), of_users[users]
+        sums = F.embedding_bag(items, of_items, per_sample_weights=gradient, mode="sum")
+        to_users = torch.zeros_like(of_users).index_add_(0, users, sums)
         if rows.device.type == "cpu":
             starts = np.arange(0, items.numel() + 1, items.shape[1])
-            shape = (len(items), len(to_items))
+            shape = (len(items), len(of_items))
             weights = sp.csr_array((gradient.flatten().numpy(), items.flatten().numpy(), starts), shape=shape)
             return to_users, torch.from_numpy(weights.T @ rows.numpy()), None, None
         outer = gradient.unsqueeze(2) * rows.unsqueeze(1)
-        return to_users, to_items.index_add_(0, items.flatten(), outer.flatten(0, 1)), None, None
+        return to_users, torch.zeros_like(of_items).index_add_(0, items.flatten(), outer.flatten(0, 1)), None, None
+
+
+def _products(rows: Tensor, of_items: Tensor, items: Tensor) -> Tensor:
+    """Dot products (B, n) of ``rows`` (B, d) with the rows ``items`` (B, n).
+
+    On a CPU a sampled product reads each row where it lies: a quarter of the time of gathering the rows first. Each
+    product has the same bits whatever else is asked for at the same time.
+    """
+    if rows.device.type != "cpu":
+        return torch.bmm(F.embedding(items, of_items), rows.unsqueeze(2)).squeeze(2)
+    if items.shape[1] > len(of_items):  # a sparse matrix of more entries than places is refused
+        return torch.cat([_products(rows, of_items, part) for part in items.split(len(of_items), dim=1)], dim=1)
+    _warned_of_beta()
+    starts = torch.arange(len(items) + 1) * items.shape[1]
+    shape, blank = (len(items), len(of_items)), rows.new_zeros(1).expand(items.numel())
+    wanted = torch.sparse_csr_tensor(starts, items.flatten(), blank, shape, check_invariants=False)
+    found: Tensor = torch.sparse.sampled_addmm(wanted, rows, of_items.T, beta=0.0)
+    return found.values().view(items.shape)
+
+
+@lru_cache(maxsize=1)
+def _warned_of_beta() -> None:
+    """Hear PyTorch's one warning that sparse matrices may change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
 
 
 def dot_scores(of_users: Tensor, of_items: Tensor, users: Tensor, items: Tensor) -> Tensor:
@@ -49,6 +77,8 @@ def pair_scores(of_users: Tensor, of_items: Tensor, users: Tensor, items: Tensor
 
     On a CPU a score has the same bits whatever else is asked for at the same time.
     """
+    if items.device.type == "cpu" and of_users.dtype == of_items.dtype == torch.float32:
+        return _products(F.embedding(users, of_users), of_items, items)
     scores = torch.empty(items.shape, device=items.device)
     numbers = _NUMBERS_AT_ONCE.get(items.device.type, 2**24)
     step = max(numbers // max(items.shape[1] * of_items.shape[1], 1), 1)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from recbole_kd.ops.blocks import blocks
 from recbole_kd.ops.ragged import Ragged
-from recbole_kd.ops.stable_topk import NEVER, largest, sort_keys
+from recbole_kd.ops.stable_topk import NEVER, sort_keys
+from recbole_kd.ops.top_scores import best_columns
 from recbole_kd.scoring.scores import Scores
 
 _SPARE = 16  # candidates beyond the list, in case a block's product rounds otherwise than a score alone
@@ -51,7 +52,9 @@ class Block:
 
         Equal scores go by the lower item id.
         """
-        return largest(self._keys(), k)
+        self.scores[:, 0] = -torch.inf
+        scores, items = best_columns(self.scores, k)
+        return items.masked_fill_(scores == -torch.inf, 0)
 
     @torch.no_grad()
     def best_alone(self, k: int) -> tuple[Tensor, Tensor]:
@@ -62,15 +65,10 @@ class Block:
         if not self.source.factorised:
             items = self.best(k)
             return items, self.scores.gather(1, items)
-        candidates = largest(self._keys(), min(k + _SPARE, self.scores.shape[1] - 1))
+        candidates = self.best(min(k + _SPARE, self.scores.shape[1] - 1))
         scores = self.source.score(self.states, candidates)
         places = sort_keys(scores, candidates).masked_fill_(candidates == 0, NEVER).topk(k).indices
         return candidates.gather(1, places), scores.gather(1, places)
-
-    def _keys(self) -> Tensor:
-        keys = sort_keys(self.scores, torch.arange(self.scores.shape[1], device=self.scores.device))
-        keys[:, 0] = NEVER
-        return keys.masked_fill_(self.scores == -torch.inf, NEVER)
 
 
 @torch.no_grad()

@@ -23,18 +23,42 @@ def brute_force(features, k):
     return found
 
 
-@given(st.integers(2, 12), st.integers(1, 14), st.integers(1, 40), st.integers(0, 99))
-def test_equals_brute_force(n_items, k, at_once, seed):
+@given(st.integers(2, 12), st.integers(1, 14), st.integers(1, 40), st.integers(0, 99), st.booleans())
+def test_equals_brute_force(n_items, k, at_once, seed, halved):
     random = torch.Generator().manual_seed(seed)
     features = torch.randn(n_items, 5, generator=random)
     features[torch.randint(n_items, (1,), generator=random)] = 0
-    found = nearest_items(features, k, scores_at_once=at_once)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "_HALVED_FROM", 1 if halved else 100)
+        found = nearest_items(features, k, scores_at_once=at_once)
     for items, similarity, expected in zip(*found, brute_force(features, k), strict=True):
         n = len(expected)
         assert items[:n].tolist() == [item for _, item in expected]
         assert similarity[:n].tolist() == pytest.approx([value for value, _ in expected], abs=1e-5)
         assert not items[n:].any()
         assert not similarity[n:].any()
+
+
+@pytest.mark.parametrize("at_once", [2**25, 300 * 50, 300 * 7])
+def test_each_product_computed_once_finds_the_same(at_once):
+    features = torch.randn(300, 256, generator=torch.Generator().manual_seed(1))
+    features[[5, 299]] = 0
+    unit = torch.nn.functional.normalize(features, dim=1)
+    cosines = unit @ unit.T
+    for hidden in (0, 5, 299):
+        cosines[:, hidden] = -torch.inf
+    expected = cosines.fill_diagonal_(-torch.inf).topk(7)
+    found = nearest_items(features, 7, scores_at_once=at_once)
+    known = features.any(dim=1) & (torch.arange(300) > 0)
+    assert torch.equal(found.items[known], expected.indices[known])
+    torch.testing.assert_close(found.similarity[known], expected.values[known])
+    assert not found.items[~known].any()
+
+
+def test_equal_similarities_go_by_the_lower_id():
+    found = nearest_items(torch.ones(40, 3), 4, scores_at_once=160)
+    assert found.items[1].tolist() == [2, 3, 4, 5]
+    assert found.items[20].tolist() == [1, 2, 3, 4]
 
 
 @pytest.fixture

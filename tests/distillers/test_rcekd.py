@@ -1,10 +1,12 @@
 """RCE-KD's distiller: its loss from the definition, its variants, and what it asks of teachers and students."""
 
+from itertools import pairwise
 from typing import ClassVar
 
 import pytest
 import torch
 
+from recbole_kd.bridge.kept_embeddings import propagate_once
 from recbole_kd.cli import main
 from recbole_kd.distillers.gamma import fuse
 from recbole_kd.experiments.run import run
@@ -83,13 +85,14 @@ class TestLoss:
         kept = []
         for epoch in range(4):
             made.distiller.begin_epoch(made.trainer.scores, epoch)
-            kept.append(made.distiller._sets)
-        assert kept[0] is kept[1] is not kept[2] is kept[3]
+            kept.append(made.distiller._sets.items.clone())
+        same = [torch.equal(one, other) for one, other in pairwise(kept)]
+        assert same == [True, False, True]
 
     @pytest.mark.parametrize(("student", "step"), [("LightGCN", "forward"), ("LATTICE", "item_graph")])
     def test_a_renewal_propagates_once_however_many_blocks(self, checkerboard, monkeypatch, student, step):
         made = Made("RCEKD", checkerboard, **SMALL, student=student)
-        whole = made.distiller._sets.items
+        whole = made.distiller._sets.items.clone()
         monkeypatch.setattr("recbole_kd.ops.blocks.SCORES_AT_ONCE", 25 * 7)
         calls, original = [], getattr(type(made.student), step)
         monkeypatch.setattr(type(made.student), step, lambda self: calls.append(1) or original(self))
@@ -102,8 +105,8 @@ class TestLoss:
     def test_without_separation_no_item_counts_twice(self, checkerboard):
         made = Made("RCEKD", checkerboard, **SMALL, kd_variant="no_sep")
         sets = made.distiller._sets
-        for items, chosen in zip(sets.items[1:, 4:], sets.chosen[1:, 4:], strict=True):
-            listed = items[chosen].tolist()
+        for items in sets.items[1:]:
+            listed = items[items != 0].tolist()
             assert len(set(listed)) == len(listed) >= SMALL["kd_topk"]
 
     def test_full_cross_entropy_reads_every_unseen_item(self, checkerboard, monkeypatch):
@@ -132,6 +135,58 @@ class TestLoss:
         made = Made("RCEKD", checkerboard, **SMALL, kd_every=3)
         values = [made.distiller(made.trainer.scores, made.batch)["rce"].item() for _ in range(6)]
         assert values == pytest.approx([0, 0, 3 * expected] * 2, rel=1e-5)
+
+    @pytest.mark.parametrize("student", ["BPR", "LightGCN"])
+    def test_a_held_gradient_is_that_of_the_step_that_began_it(self, checkerboard, student):
+        made = Made("RCEKD", checkerboard, **SMALL, student=student, kd_hold=3)
+        plain = Made("RCEKD", checkerboard, **SMALL, student=student, kd_hold=1)
+        parameters = list(made.student.parameters())
+        batches = [made.batch, next(iter(made.loaders.train))]
+
+        def value_and_gradients(some, batch):
+            with propagate_once(some.student):
+                term = some.distiller(some.trainer.scores, batch)["rce"]
+            return term.item(), torch.autograd.grad(term, list(some.student.parameters()))
+
+        kept = []
+        for step in range(4):
+            value, gradients = value_and_gradients(made, batches[step % 2])
+            kept.append(value)
+            if step % 3 == 0:
+                expected = value_and_gradients(plain, batches[step % 2])
+            assert value == pytest.approx(expected[0])
+            if student == "BPR":  # a graph turns the same gradient into the same one of its parameters too
+                assert all(torch.allclose(*pair) for pair in zip(gradients, expected[1], strict=True))
+            with torch.no_grad():
+                for some in (parameters, list(plain.student.parameters())):
+                    for parameter in some:
+                        parameter += 0.1 * torch.sin(torch.arange(parameter.numel())).view_as(parameter)
+        assert kept[0] == kept[1] == kept[2] != kept[3]
+
+    def test_an_epoch_begins_with_a_gradient_of_its_own(self, checkerboard):
+        made = Made("RCEKD", checkerboard, **SMALL, kd_hold=100)
+        first = made.distiller(made.trainer.scores, made.batch)["rce"].item()
+        with torch.no_grad():
+            made.student.user_embedding.weight.mul_(3)
+        assert made.distiller(made.trainer.scores, made.batch)["rce"].item() == first
+        made.distiller.begin_epoch(made.trainer.scores, 1)
+        assert made.distiller(made.trainer.scores, made.batch)["rce"].item() != first
+
+    def test_a_student_without_embeddings_holds_nothing(self, checkerboard):
+        made = Made("RCEKD", checkerboard, **SMALL, student="NeuMF", kd_hold=5)
+        first = made.distiller(made.trainer.scores, made.batch)["rce"].item()
+        with torch.no_grad():
+            for parameter in made.student.parameters():
+                parameter.mul_(2)
+        assert made.distiller(made.trainer.scores, made.batch)["rce"].item() != first
+
+    def test_the_sets_take_eight_bytes_an_item(self, checkerboard):
+        sets = Made("RCEKD", checkerboard, **SMALL).distiller._sets
+        assert sets.items.dtype == torch.int32
+        assert sets.items.shape[1] == 2 * SMALL["kd_topk"] + SMALL["kd_samples"]
+        sums = sets.targets[1:].tensor_split([SMALL["kd_topk"]], dim=1)
+        assert all(torch.allclose(part.sum(dim=1), torch.ones(len(part))) for part in sums)
+        assert not sets.targets[sets.items == 0].any()
 
     def test_training_items_are_ranked_only_if_asked(self, checkerboard):
         for mask in (True, False):

@@ -160,7 +160,9 @@ class TestKilledAndRunAgain:
         )
         assert outcome(run("PromptMM", baseline=True, **values)) == expected
 
-    @pytest.mark.parametrize("values", [{}, {"kd_renew": 2}, {"kd_users": 5, "student": "NeuMF"}])
+    @pytest.mark.parametrize(
+        "values", [{}, {"kd_renew": 1}, {"kd_renew": 2, "kd_hold": 3}, {"kd_users": 5, "student": "NeuMF"}]
+    )
     def test_a_distiller_that_draws_and_keeps_sets(self, checkerboard, monkeypatch, values):
         values = {"kd_topk": 4, "kd_samples": 3, **values}
         expected = undisturbed("RCEKD", **values)
