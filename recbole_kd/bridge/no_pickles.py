@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from recbole.data import utils as recbole_data
 
+from recbole_kd.bridge.lent import lent
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
 from recbole_kd.foundation.errors import UserError
 
@@ -43,7 +44,7 @@ def refuse_pickles(values: Mapping[str, Any]) -> None:
 @contextmanager
 def no_saved_loaders() -> Iterator[None]:
     """Within the block RecBole does not look for pickled loaders, which it does in ``checkpoint_dir`` unasked."""
-    with _lent(recbole_data, "load_split_dataloaders", lambda config: None):
+    with lent(recbole_data, "load_split_dataloaders", lambda config: None):
         yield
 
 
@@ -66,15 +67,5 @@ def no_unpickling() -> Iterator[None]:
                 raise
             return load_any_checkpoint(file, map_location or "cpu")
 
-    with _lent(np, "load", array), _lent(torch, "load", tensors):
+    with lent(np, "load", array), lent(torch, "load", tensors):
         yield
-
-
-@contextmanager
-def _lent(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)

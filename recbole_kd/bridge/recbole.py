@@ -18,6 +18,7 @@ __all__ = [
     "GeneralRecommender",
     "InputType",
     "Interaction",
+    "RecBoleBPR",
     "RecBoleLightGCN",
     "calculate_valid_score",
     "data_preparation",
@@ -113,9 +114,24 @@ if TYPE_CHECKING:
 
         def __init__(self, config: Config, dataset: Dataset) -> None: ...
 
+    class RecBoleBPR(GeneralRecommender):
+        """RecBole's own matrix factorisation."""
+
+        user_embedding: nn.Embedding
+        item_embedding: nn.Embedding
+        loss: nn.Module
+
     class RecBoleLightGCN(GeneralRecommender):
         """RecBole's own LightGCN."""
 
+        user_embedding: nn.Embedding
+        item_embedding: nn.Embedding
+        mf_loss: nn.Module
+        reg_loss: nn.Module
+        reg_weight: float
+        require_pow: bool
+        restore_user_e: Tensor | None
+        restore_item_e: Tensor | None
         interaction_matrix: sp.coo_matrix
         norm_adj_matrix: Any
         n_layers: int
@@ -150,6 +166,7 @@ else:
     from recbole.data.dataset import Dataset
     from recbole.data.interaction import Interaction
     from recbole.model.abstract_recommender import AbstractRecommender, GeneralRecommender
+    from recbole.model.general_recommender.bpr import BPR as RecBoleBPR
     from recbole.model.general_recommender.lightgcn import LightGCN as RecBoleLightGCN
     from recbole.model.init import xavier_uniform_initialization
     from recbole.model.loss import BPRLoss, EmbLoss

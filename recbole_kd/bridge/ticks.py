@@ -8,6 +8,8 @@ from typing import Any
 
 import recbole.trainer.trainer
 
+from recbole_kd.bridge.lent import lent
+
 
 class _Ticks:
     """Stands where RecBole has a bar, and tells how far its batches are."""
@@ -36,10 +38,5 @@ def ticking(tell: Callable[[float], object] | None) -> Iterator[None]:
     if tell is None:
         yield
         return
-    module = recbole.trainer.trainer
-    before = module.tqdm
-    module.tqdm = lambda batches, *_, **__: _Ticks(batches, tell)
-    try:
+    with lent(recbole.trainer.trainer, "tqdm", lambda batches, *_, **__: _Ticks(batches, tell)):
         yield
-    finally:
-        module.tqdm = before

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
 from recbole.trainer import PretrainTrainer, Trainer
 from recbole.utils import get_trainer
 from torch import Tensor, nn
@@ -42,6 +43,15 @@ class SafeTrainerMixin(SnapshotMixin):
         with own_events(config):
             super().__init__(config, model, *args, **kwargs)
         self.eval_collector = LeanCollector(config)
+
+    def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
+        """RecBole's optimiser; Adam in PyTorch's fused form, equal up to rounding and several times as fast."""
+        optimizer = super()._build_optimizer(**kwargs)
+        if type(optimizer) in (torch.optim.Adam, torch.optim.AdamW):
+            groups = [{**group, "fused": True} for group in optimizer.param_groups]
+            fused: torch.optim.Optimizer = type(optimizer)(groups, fused=True)
+            return fused
+        return optimizer
 
     def use_stage(self, checkpoint: Path, stage: str | None) -> None:
         """Write checkpoints to ``checkpoint``, and TensorBoard's events to a folder of this stage if it has a name."""

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-NUMERICS = "0.1.0"
+NUMERICS = "0.2.0"
 """The version of our arithmetic. Whoever changes a figure, be it in the last digit, raises it by hand in the same
 commit: finished stages, teacher caches and numbers of reports made under another value are then made again. It names
 the release whose figures ours still are, and stays while releases change everything else."""

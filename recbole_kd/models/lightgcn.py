@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from recbole_kd.bridge.recbole import RecBoleLightGCN
+from recbole_kd.bridge.recbole import Interaction, RecBoleLightGCN
 from recbole_kd.ops.graph import Graph, bipartite_graph, interaction_matrix, layer_mean
+from recbole_kd.ops.margins import pair_margins
 
 
 class LightGCN(RecBoleLightGCN):
@@ -23,6 +25,16 @@ class LightGCN(RecBoleLightGCN):
         """Return the final user and item embeddings, (n_users, d) and (n_items, d)."""
         final = layer_mean(self.norm_adj_matrix, self.get_ego_embeddings(), self.n_layers)
         return final[: self.n_users], final[self.n_users :]
+
+    def calculate_loss(self, interaction: Interaction) -> Tensor:
+        """BPR of a batch and the L2 of its IDs, (1,), as RecBole has it."""
+        self.restore_user_e = self.restore_item_e = None
+        user, positive, negative = ids = [interaction[key] for key in (self.USER_ID, self.ITEM_ID, self.NEG_ITEM_ID)]
+        margins = pair_margins(*self.forward(), *ids)
+        rows = self.user_embedding(user), self.item_embedding(positive), self.item_embedding(negative)
+        penalty: Tensor = self.reg_loss(*rows, require_pow=self.require_pow)
+        loss: Tensor = self.mf_loss(margins, torch.zeros((), device=margins.device))
+        return loss + self.reg_weight * penalty
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """What a score is the dot product of, as :func:`~recbole_kd.scoring.model_scores.scores_of` asks."""

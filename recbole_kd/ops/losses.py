@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from recbole_kd.ops.margins import pair_margins
+
 
 class Batch(NamedTuple):
     """Ids of a training batch, each (B,)."""
@@ -159,9 +161,7 @@ def bpr(users: Tensor, items: Tensor, batch: Batch) -> Tensor:
         items: (n_items, d).
         batch: ids.
     """
-    user = F.embedding(batch.user, users)
-    better, worse = ((user * F.embedding(ids, items)).sum(dim=1) for ids in (batch.positive, batch.negative))
-    return -F.logsigmoid(better - worse).mean()
+    return -F.logsigmoid(pair_margins(users, items, *batch)).mean()
 
 
 def squared_norm(users: Tensor, items: Tensor, batch: Batch) -> Tensor:

@@ -1,7 +1,11 @@
+import pytest
 import torch
+from recbole.trainer import Trainer
 from torch import nn
 
 from recbole_kd.bridge.kept_embeddings import propagate_once
+from recbole_kd.bridge.trainer import make_trainer
+from recbole_kd.registry import make_config
 from tests.distillers.contract import Made
 
 
@@ -53,3 +57,27 @@ def test_terms_are_logged_by_name(checkerboard, tmp_path, caplog):
     assert any("base: " in message and "pair: " in message and "list: " in message for message in caplog.messages)
     assert any("teachers' own ndcg@3: prompted teacher: " in message for message in caplog.messages)
     assert list((tmp_path / "log_tensorboard").glob("*/student/events*"))
+
+
+@pytest.mark.parametrize("learner", ["adam", "adamw"])
+def test_adam_is_fused_and_is_adam_up_to_rounding(learner, checkerboard, tmp_path):
+    config = make_config("BPR", checkerboard, config_dict={"learner": learner, "weight_decay": 0.01, "use_gpu": False})
+    weights, steps = [], []
+    for trainer in (make_trainer, Trainer):
+        torch.manual_seed(0)
+        module = nn.Linear(8, 8)
+        optimizer = trainer(config, module).optimizer
+        for _ in range(20):
+            optimizer.zero_grad()
+            module(torch.ones(3, 8)).pow(2).sum().backward()
+            optimizer.step()
+        weights.append(module.weight)
+        steps.append(optimizer.param_groups[0]["fused"])
+    assert steps == [True, None]
+    torch.testing.assert_close(*weights, rtol=1e-5, atol=1e-7)
+    assert not torch.equal(weights[0], nn.Linear(8, 8).weight)
+
+
+def test_other_optimisers_stay_recboles(checkerboard):
+    config = make_config("BPR", checkerboard, config_dict={"learner": "sgd", "use_gpu": False})
+    assert type(make_trainer(config, nn.Linear(2, 2)).optimizer) is torch.optim.SGD
