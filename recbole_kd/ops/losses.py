@@ -5,6 +5,7 @@ Gradients flow into every argument, the teacher's too (that is how prompts are t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -168,3 +169,22 @@ def squared_norm(users: Tensor, items: Tensor, batch: Batch) -> Tensor:
     """Half the squared L2 of the batch's rows, a mean over the batch; LightGCN's regulariser."""
     rows = F.embedding(batch.user, users), F.embedding(batch.positive, items), F.embedding(batch.negative, items)
     return torch.stack([row.pow(2).sum() for row in rows]).sum() / (2 * len(batch.user))
+
+
+def squared_norm_of_tables(users: Tensor | None, items: Sequence[Tensor], batch: Batch) -> Tensor:
+    """:func:`squared_norm` summed over several tables, from how often the batch reads each row of them.
+
+    Args:
+        users: (n_users, d), or None.
+        items: tables of (n_items, d) each.
+        batch: ids.
+    """
+    totals = [_counted_squares(table, torch.cat([batch.positive, batch.negative])) for table in items]
+    if users is not None:
+        totals.append(_counted_squares(users, batch.user))
+    return torch.stack(totals).sum() / (2 * len(batch.user))
+
+
+def _counted_squares(table: Tensor, ids: Tensor) -> Tensor:
+    """``Σ_b ‖table[ids_b]‖²``."""
+    return table.pow(2).sum(dim=1) @ torch.bincount(ids, minlength=len(table)).to(table.dtype)

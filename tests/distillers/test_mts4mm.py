@@ -89,7 +89,7 @@ class TestMTS4MM(DistillerContract):
         rank = 0.0
         for user in users:
             p = sum(torch.softmax(u[user] @ i[items].T / 2, dim=0) for u, i in taught.values()) / len(taught)
-            log_q = torch.log_softmax(views.user[user] @ views.item[items].T / 2, dim=0)
+            log_q = torch.log_softmax(student.embeddings()[0][user] @ student.embeddings()[1][items].T / 2, dim=0)
             rank += 4 * (p * (p.log() - log_q)).sum()
         emb = 0.0
         for name, (_, of_teacher) in taught.items():
