@@ -109,8 +109,9 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
         return groups
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The generator's state, the step, and the teacher's views where they last longer than a step."""
-        views = self._views and [list(pair) for pair in self._views.pairs()]
+        """The generator's state, the step, and the teacher's views where they last and could not be made again."""
+        lasting = self._views if self._tuned is not None and self.settings.prompt_every > 1 else None
+        views = lasting and [list(pair) for pair in lasting.pairs()]
         return {"generator": super().get_extra_state(), "step": self._step, "views": views}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:

@@ -77,6 +77,23 @@ class Made:
         self.trainer.optimizer.step()
 
 
+def taken_up(cut: Made, fresh: Made) -> Made:
+    """``fresh`` with what a snapshot of ``cut`` keeps of student, distiller and optimiser."""
+    for part in ("student", "distiller"):
+        getattr(fresh, part).load_state_dict(copy.deepcopy(getattr(cut, part).state_dict()))
+    fresh.trainer.optimizer.load_state_dict(copy.deepcopy(cut.trainer.optimizer.state_dict()))
+    fresh.batch = cut.batch
+    return fresh
+
+
+def same_weights(one: Made, other: Made) -> bool:
+    """Whether students and distillers have the same parameters to the bit."""
+    parts = [(getattr(one, part), getattr(other, part)) for part in ("student", "distiller")]
+    return all(
+        torch.equal(a, b) for left, right in parts for a, b in zip(left.parameters(), right.parameters(), strict=True)
+    )
+
+
 class DistillerContract:
     method: str
     silent: dict  # the values that switch every term off

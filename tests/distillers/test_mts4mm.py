@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
-from tests.distillers.contract import QUIET, DistillerContract, Made
+from tests.distillers.contract import QUIET, DistillerContract, Made, same_weights, taken_up
 
 BOTH = {"rank_weight": 1.0, "emb_weight": 1.0}
 
@@ -73,6 +73,32 @@ class TestMTS4MM(DistillerContract):
         made.distiller(made.trainer.scores, made.batch)
         for now, before, student in zip(made.distiller.encoders.parameters(), teachers, students, strict=True):
             torch.testing.assert_close(now.detach(), 0.75 * before + 0.25 * student)
+
+    def test_every_nth_step_teaches_with_n_fold_weight(self, checkerboard):
+        values = {**BOTH, "rank_users": 0, "ema": 0.75}
+        often, seldom = (Made(self.method, checkerboard, kd_every=every, **values) for every in (1, 3))
+        first = [made.distiller(made.trainer.scores, made.batch) for made in (often, seldom)]
+        for name, term in first[0].items():
+            assert first[1][name].item() == pytest.approx(3 * term.item(), rel=1e-5), name
+        before = [parameter.detach().clone() for parameter in seldom.distiller.encoders.parameters()]
+        for _ in range(2):
+            terms = seldom.distiller(seldom.trainer.scores, seldom.batch)
+            assert {name: term.item() for name, term in terms.items()} == dict.fromkeys(first[0], 0.0)
+        seldom.distiller(seldom.trainer.scores, seldom.batch)
+        pairs = zip(before, seldom.student.encoders.parameters(), seldom.distiller.encoders.parameters(), strict=True)
+        for old, of_student, now in pairs:  # nothing has learnt in between, so that three averages are one
+            torch.testing.assert_close(now.detach(), 0.75**3 * old + (1 - 0.75**3) * of_student)
+
+    def test_one_that_is_cut_off_within_a_period_goes_on(self, checkerboard):
+        whole, cut = (Made(self.method, checkerboard, kd_every=3, **BOTH) for _ in range(2))
+        for _ in range(5):
+            whole.step()
+        for _ in range(2):
+            cut.step()
+        again = taken_up(cut, Made(self.method, checkerboard, kd_every=3, **BOTH))
+        for _ in range(3):
+            again.step()
+        assert same_weights(whole, again)
 
     def test_terms_by_hand(self, checkerboard):
         made = Made(self.method, checkerboard, **BOTH, rank_temperature=2.0, rank_users=0)
