@@ -54,8 +54,8 @@ class DistillingMixin(SafeTrainerMixin):
         groups += self.distiller.parameter_groups()
         return super()._build_optimizer(params=groups, **kwargs)
 
-    def _parts(self) -> dict[str, nn.Module]:
-        return {**super()._parts(), "distiller": self.distiller}
+    def parts(self) -> dict[str, nn.Module]:
+        return {**super().parts(), "distiller": self.distiller}
 
     def _part_states(self) -> dict[str, dict[str, Any]]:
         """Without the frozen parameters of teachers, which lie in checkpoints of their own."""

@@ -54,6 +54,7 @@ def check_run(settings: RunSettings, model: type) -> None:
     _check_modes(settings, kinds)
     _check_time(settings)
     _check_negatives(settings, model)
+    _check_lazy_adam(settings)
 
 
 def check_metrics(settings: RunSettings) -> set[EvaluatorType]:
@@ -102,6 +103,20 @@ def _check_modes(settings: RunSettings, kinds: set[EvaluatorType]) -> None:
         )
     if len(set(modes.values())) > 1 and "labeled" in modes.values():
         raise UserError("eval_args: mode labeled counts for validation and test alike; write mode: labeled")
+
+
+def _check_lazy_adam(settings: RunSettings) -> None:
+    others = {
+        "learner": settings.learner != "adam" and settings.learner,
+        "weight_decay": settings.weight_decay,
+        "clip_grad_norm": settings.clip_grad_norm,
+    }
+    for key, value in others.items():
+        if settings.lazy_adam and value:
+            raise UserError(
+                f"lazy_adam moves the rows of a batch alone, by Adam, and {key}={value} concerns all of them or another "
+                "optimiser; leave one of the two out"
+            )
 
 
 def _check_negatives(settings: RunSettings, model: type) -> None:

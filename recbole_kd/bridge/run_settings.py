@@ -36,6 +36,7 @@ class Effect(Enum):
 
 
 _MOST_WORKERS = 128  # processes that load batches
+_MOST_THREADS = 1024
 _STATES = ("info", "debug", "warning", "error", "critical")
 _OF_A_STAGE = frozenset({Effect.FIGURES, Effect.YARDSTICK})
 
@@ -94,6 +95,12 @@ def _state(value: Any) -> Any:
     return value
 
 
+def _threads(value: Any) -> Any:
+    if value != "auto" and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_THREADS):
+        raise refused(f"write auto, or a number from 1 to {_MOST_THREADS}")
+    return value
+
+
 def _no_transform(value: Any) -> Any:
     if value is not None:
         raise refused("RecBole's transforms are of sequences, which no general recommender has; leave it out")
@@ -132,6 +139,7 @@ class RunSettings(FeatureSettings, DataSettings):
     learning_rate: Positive
     weight_decay: NonNegative
     learner: Literal["adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"]
+    lazy_adam: bool = False
     train_neg_sample_args: NegativeSampling | None = None
     clip_grad_norm: GradientClipping | None = None
     loss_decimal_place: _Decimals = 4
@@ -166,6 +174,7 @@ class RunSettings(FeatureSettings, DataSettings):
     resume: _Flag
     tuned: _Flag
     show_progress: _Flag
+    threads: Annotated[Any, BeforeValidator(_threads), Effect.NOTHING] = "auto"
     snapshot_seconds: Annotated[NonNegative, Effect.NOTHING]
     search: Annotated[dict[str, Any] | None, Effect.NOTHING]
     result_file: _Path

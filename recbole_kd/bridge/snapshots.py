@@ -45,7 +45,7 @@ class SnapshotMixin(_Base):
         if type(self).fit is not Trainer.fit:
             return False
         self._snapshot, self._snapshot_at = path, time.monotonic()
-        self._loose = {name: LooseValues(part) for name, part in self._parts().items()}
+        self._loose = {name: LooseValues(part) for name, part in self.parts().items()}
         self._generators = list(generators)
         return True
 
@@ -67,12 +67,12 @@ class SnapshotMixin(_Base):
             raise UserError(f"{self._snapshot} does not fit this training; delete it") from None
         return int(state["epoch"])
 
-    def _parts(self) -> dict[str, nn.Module]:
+    def parts(self) -> dict[str, nn.Module]:
         """What training changes."""
         return {"model": self.model}
 
     def _part_states(self) -> dict[str, dict[str, Any]]:
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        return {name: part.state_dict() for name, part in self.parts().items()}
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Each once, by the last of its names: RecVAE's ``optimizer`` is now one, now the other of its two."""
@@ -105,7 +105,7 @@ class SnapshotMixin(_Base):
         self._snapshot_at = time.monotonic()
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        for name, part in self._parts().items():
+        for name, part in self.parts().items():
             part.load_state_dict(part.state_dict() | state["parts"][name])
             self._loose[name].restore(state["loose"][name], self.device)
         for name, values in state["optimizers"].items():

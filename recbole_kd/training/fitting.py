@@ -36,6 +36,7 @@ from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.record import StageRecord, StageStart
+from recbole_kd.training.threads import threads
 from recbole_kd.training.weights import given_weights, load_weights
 
 Prepare = Callable[[GeneralRecommender], Distiller[Any] | None]
@@ -145,7 +146,13 @@ def _train(job: _Job) -> TrainedStage:
     start = (0, 0, str(config["checkpoint"])) if config["checkpoint"] else (trainer.epochs, trainer.start_epoch, "")
     job.callback.stage_begins(StageStart(name, config.model, parameters, *start))
     progress = config["show_progress"]
-    with compat.quiet(), repeatable(config["reproducibility"]), own_errors_of(config.model_class):
+    with (
+        compat.quiet(),
+        repeatable(config["reproducibility"]),
+        own_errors_of(config.model_class),
+        threads(config["threads"], *trainer.parts().values()) as used,
+    ):
+        getLogger().info(f"{name}: {used} CPU thread{'s' * (used > 1)} (threads={config['threads']})")
         if config["checkpoint"]:
             load_weights(model, config, loaders.train_part)
             trainer.eval_collector.data_collect(loaders.train)
@@ -166,6 +173,7 @@ def _train(job: _Job) -> TrainedStage:
         history=trainer.history,
         peak_memory=peak_memory(config["device"]),
         at_epoch_limit=_at_limit(config, trainer),
+        threads=used,
     )
     per_user = _per_user(trainer.eval_collector.hits, loaders.test)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])

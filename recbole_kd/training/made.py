@@ -22,12 +22,13 @@ _COMMANDS = {"recbole-kd": "recbole-kd", "__main__.py": "recbole-kd", "run_recbo
 _SAID_ELSEWHERE = ("model", "dataset", "seed", "show_progress", "config_files")
 
 
-def made_of(config: KDConfig, data: MultiModalDataset) -> dict[str, Any]:
+def made_of(config: KDConfig, data: MultiModalDataset, threads: int) -> dict[str, Any]:
     """All that a reader of a result may ask of its making; plain values.
 
     Args:
         config: of the run.
         data: the data set as it was read; it is split here, if it is not yet.
+        threads: of the CPU that were used, the most of any stage.
 
     Returns:
         ``data`` (:func:`facts_of`), ``settings`` (:func:`changed_settings`), ``command`` (None where it was no command
@@ -39,7 +40,7 @@ def made_of(config: KDConfig, data: MultiModalDataset) -> dict[str, Any]:
         "settings": changed_settings(config),
         "command": _command(),
         "versions": {**versions(), "numerics": NUMERICS},
-        "machine": _machine(config),
+        "machine": _machine(config, threads),
     }
 
 
@@ -78,13 +79,13 @@ def _command() -> str | None:
     return None if name is None else f"{name} {shlex.join(sys.argv[1:])}"
 
 
-def _machine(config: KDConfig) -> dict[str, Any]:
+def _machine(config: KDConfig, threads: int) -> dict[str, Any]:
     device = torch.device(config["device"])
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
     }
 

@@ -42,14 +42,15 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
         data = open_data(config)
         for stage_config in plan.configs.values():
             check_evaluation(stage_config, data)
+        stages = train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback)
         result = Result(
             model=config.model,
             dataset=config.dataset,
             seed=config["seed"],
             config=plain_values(config.final_config_dict),
-            stages=train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback),
+            stages=stages,
             data=data,
-            made=made_of(config, data),
+            made=made_of(config, data, max(stage.threads or 1 for stage in stages)),
         )
         if config["result_file"]:
             result.write(config["result_file"])
