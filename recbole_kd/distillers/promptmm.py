@@ -119,9 +119,9 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
         super().set_extra_state(state["generator"])
         self._step = state["step"]
         if state["views"] is not None:
-            final, *modalities = state["views"]
+            (user, item), *modalities = state["views"]
             named = zip(self.teacher.reductions, map(tuple, modalities), strict=True)
-            self._views = Views(*final, dict(named), None)
+            self._views = Views(user, item, dict(named), None)
 
     def forward(self, student: Scores, batch: Interaction) -> dict[str, Tensor]:
         """Return ``{"pair", "list", "emb"}``, each times its weight, without those whose weight is zero.
@@ -183,11 +183,11 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
         sources = self._list_sources(teacher)
         for source in sources:
             theirs = _scores(source, users, items)
-            if settings.disentangle is False:
-                total = total + listwise_kl(mine, theirs, settings.list_temperature)
-            else:
-                weights = settings.disentangle if isinstance(settings.disentangle, Disentangle) else Disentangle()
+            if isinstance(settings.disentangle, Disentangle):
+                weights = settings.disentangle
                 total = total + disentangled_kl(mine, theirs, settings.list_temperature, weights.alpha, weights.beta)
+            else:  # with the paper's weights the two parts are the plain KL divergence, at a third of the cost
+                total = total + listwise_kl(mine, theirs, settings.list_temperature)
         return total / len(sources)
 
     def _list_sources(self, teacher: Views) -> list[PairOfTensors]:

@@ -142,4 +142,5 @@ class SharedSpecific(nn.Module):
         if self.gates:
             specific = specific * torch.sigmoid(torch.stack([self.gates[name](guide) for name in views]))
         total = shared + specific.sum(dim=0)
-        return total / (1 + len(views)) if self.pooling == "mean" else total
+        joined: Tensor = total / (1 + len(views)) if self.pooling == "mean" else total
+        return joined
