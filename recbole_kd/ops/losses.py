@@ -6,7 +6,7 @@ Gradients flow into every argument, the teacher's too (that is how prompts are t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -179,12 +179,22 @@ def squared_norm_of_tables(users: Tensor | None, items: Sequence[Tensor], batch:
         items: tables of (n_items, d) each.
         batch: ids.
     """
-    totals = [_counted_squares(table, torch.cat([batch.positive, batch.negative])) for table in items]
+    counts = torch.cat([batch.positive, batch.negative]).bincount(minlength=len(items[0]))
+    totals = [_CountedSquares.apply(table, counts) for table in items]  # type: ignore[no-untyped-call]
     if users is not None:
-        totals.append(_counted_squares(users, batch.user))
+        totals.append(_CountedSquares.apply(users, batch.user.bincount(minlength=len(users))))  # type: ignore[no-untyped-call]
     return torch.stack(totals).sum() / (2 * len(batch.user))
 
 
-def _counted_squares(table: Tensor, ids: Tensor) -> Tensor:
-    """``Σ_b ‖table[ids_b]‖²``."""
-    return table.pow(2).sum(dim=1) @ torch.bincount(ids, minlength=len(table)).to(table.dtype)
+class _CountedSquares(torch.autograd.Function):
+    """``Σ_i counts_i ‖table_i‖²``, whose gradient is one product and not a row for each that was read."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, counts: Tensor) -> Tensor:
+        weighted = table * counts.unsqueeze(1)
+        ctx.save_for_backward(weighted)
+        return torch.dot(weighted.flatten(), table.flatten())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.saved_tensors[0] * (2 * gradients[0]), None

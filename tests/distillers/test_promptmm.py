@@ -14,7 +14,7 @@ from tests.distillers.contract import QUIET, DistillerContract, Made, same_weigh
 
 
 def only(term: str, **values) -> dict:
-    return {"pair": 0.0, "list": 0.0, "emb": 0.0, **{term: 1.0}, **values}
+    return {"pair": 0.0, "list": 0.0, "emb": 0.0, **{term: 1.0}, "kd_every": 1, "prompt_every": 1, **values}
 
 
 class TestPromptMM(DistillerContract):
@@ -63,7 +63,7 @@ class TestPromptMM(DistillerContract):
         assert seldom.distiller(seldom.student, seldom.batch)["list"].item() > 0
 
     def test_the_teacher_rests_between_two_turns_of_its_prompt(self, checkerboard, monkeypatch):
-        made = Made(self.method, checkerboard, **only("pair"), kd_every=2, prompt_every=3)
+        made = Made(self.method, checkerboard, **only("pair", kd_every=2, prompt_every=3))
         calls, views = [], type(made.teacher).views
         monkeypatch.setattr(
             type(made.teacher), "views", lambda self, frozen=None: calls.append(step) or views(self, frozen)
