@@ -52,11 +52,18 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
         self.keys = dataset.uid_field, dataset.iid_field, config["NEG_PREFIX"] + dataset.iid_field
         with torch.random.fork_rng(devices=[]):  # the student's own draws stay what they are without teachers
             torch.manual_seed(config["seed"])
-            self.encoders = MTS4MMStudent(config.for_stage("student", MTS4MMStudent), dataset).encoders
+            twin = MTS4MMStudent(config.for_stage("student", MTS4MMStudent), dataset)
+        self.encoders = twin.encoders
+        if self.settings.kd_every % twin.settings.modal_every:
+            raise UserError(
+                f"kd_every={self.settings.kd_every} is no multiple of modal_every={twin.settings.modal_every}: the "
+                "teachers teach at steps at which the student's modalities learn"
+            )
         learned = self.settings.ensemble_weights == "learned"
         self.log_weights = nn.Parameter(torch.zeros(self.n_teachers)) if learned else None
         self.register_buffer("validation_shares", torch.full((self.n_teachers,), 1 / self.n_teachers))
         self._step = 0
+        self._taught = False
 
     @classmethod
     def check_models(cls, teachers: Sequence[type], student: type) -> None:
@@ -72,33 +79,37 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
         return len(self.encoders.views) + (self.encoders.user_embedding is not None)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The generator's state, and the step."""
-        return {"generator": super().get_extra_state(), "step": self._step}
+        """The generator's state, and whether the teachers have taught: the student moves from then on."""
+        return {"generator": super().get_extra_state(), "taught": self._taught}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Go on with the numbers of the run that was cut off."""
         super().set_extra_state(state["generator"])
-        self._step = state["step"]
+        self._taught = state["taught"]
+
+    def begin_epoch(self, student: Scores, epoch: int) -> None:
+        """Teach at the first step of each epoch."""
+        self._step = 0
 
     def forward(self, student: Scores, batch: Interaction) -> dict[str, Tensor]:
         """Return ``{"teachers", "rank", "emb"}`` without those whose weight is zero; nothing if both are.
 
-        With ``kd_every`` n they are 0 but at the first of n steps, where they weigh n times as much: teachers learn and
-        teach there, and move towards the student by n averages in one.
+        With ``kd_every`` n they are 0 but at the first of n steps of an epoch, where they weigh n times as much:
+        teachers learn and teach there, and move towards the student by n averages in one.
         """
         settings = self.settings
         weights = {"rank": settings.rank_weight, "emb": settings.emb_weight}
         if not any(weights.values()):
             return {}
-        turn, rest = divmod(self._step, settings.kd_every)
         self._step += 1
-        if rest:
+        if settings.kd_every > 1 and self._step % settings.kd_every != 1:
             names = ["teachers", *(name for name, weight in weights.items() if weight)]
             return {name: torch.zeros((), device=student.device) for name in names}
         assert isinstance(student, ModelScores)
         model: Any = student.model  # an MTS4MMStudent, as check_models says
-        if turn:
+        if self._taught:
             self._average(model)
+        self._taught = True
         ids = Batch(*(batch[key] for key in self.keys))
         taught: dict[str, Pair] = self.encoders()
         terms = {"teachers": torch.stack([bpr(*pair, ids) for pair in taught.values()]).mean()}

@@ -60,6 +60,11 @@ class Views:
         final, _ = self._fuse({name: torch.cat(pair) for name, pair in self.views.items()})
         return final[: len(users)], final[-len(items) :]
 
+    @torch.no_grad()
+    def modal(self) -> Tensor | None:
+        """Fused modalities of all nodes (n_users + n_items, d), users first, without gradients; None without any."""
+        return self._fuse({name: torch.cat(pair) for name, pair in self.views.items()})[1]
+
     def of(self, batch: Batch) -> BatchViews:
         """The rows of a batch; whoever asks for the same batch gets the same tensors."""
         if self._of is None or any(mine is not theirs for mine, theirs in zip(self._of[0], batch, strict=True)):

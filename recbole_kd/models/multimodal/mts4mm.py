@@ -19,6 +19,8 @@ from recbole_kd.models.multimodal.views import ID, Encoders, Pair, SharedSpecifi
 from recbole_kd.ops.graph import Graph, normalise
 from recbole_kd.ops.losses import Batch, bpr, squared_norm_of_tables
 
+_KEPT = "kept"
+
 
 class MTS4MMStudentSettings(Settings):
     """Hyperparameters of :class:`MTS4MMStudent`; ``properties/model/MTS4MMStudent.yaml`` explains each."""
@@ -35,6 +37,7 @@ class MTS4MMStudentSettings(Settings):
     reg_weight: NonNegative
     contrast_weight: NonNegative
     contrast_temperature: Positive
+    modal_every: Count
 
 
 class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
@@ -67,6 +70,8 @@ class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
         gated = settings.gated and ID in trained
         self.fusion = SharedSpecific(modalities, settings.embedding_size, gated, settings.specific_pooling)
         self.apply(xavier_uniform_initialization)
+        self._step = 0
+        self._modal: Tensor | None = None
 
     @staticmethod
     def _known(key: str, wanted: list[str] | None, there: tuple[str, ...]) -> tuple[str, ...]:
@@ -96,6 +101,17 @@ class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
 
         return Views(self.encoders(), fuse)
 
+    def train(self, mode: bool = True) -> MTS4MMStudent:
+        """RecBole's call before each epoch, whose first step is one at which the modalities learn."""
+        self._step, self._modal = 0, None
+        super().train(mode)
+        return self
+
+    def _resting(self, modal: Tensor) -> Views:
+        """The IDs' view, with the fused modalities as they last were."""
+        kept = modal[: self.n_users], modal[self.n_users :]
+        return Views({ID: self.encoders.of_ids(), _KEPT: kept}, lambda rows: (rows[ID] + rows[_KEPT], None))
+
     def embeddings(self) -> Pair:
         """What a score is the dot product of, as :func:`~recbole_kd.scoring.model_scores.scores_of` asks."""
         return self.forward().whole
@@ -107,10 +123,21 @@ class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
     def loss(self, batch: Batch) -> Tensor:
         """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part).
 
-        The L2 is of the embedding tables, as LightGCN's is.
+        The L2 is of the embedding tables, as LightGCN's is. With ``modal_every`` n the modalities learn at the first of
+        n steps of an epoch; between, what they add to the IDs stays as it was.
         """
-        settings, found = self.settings, self.forward().of(batch)
-        penalty = squared_norm_of_tables(*self.encoders.tables(), batch)
+        self._step += 1
+        if self._modal is not None and self._step % self.settings.modal_every != 1:
+            return self._own_loss(self._resting(self._modal), batch, resting=True)
+        views = self.forward()
+        if self.settings.modal_every > 1 and ID in views.views:
+            self._modal = views.modal()
+        return self._own_loss(views, batch, resting=False)
+
+    def _own_loss(self, views: Views, batch: Batch, resting: bool) -> Tensor:
+        settings, found = self.settings, views.of(batch)
+        users, items = self.encoders.tables(of_ids_alone=resting)
+        penalty = squared_norm_of_tables(users, items, batch)
         loss = bpr(found.user, found.item, found.local) + settings.reg_weight * penalty
         if settings.contrast_weight and found.modal is not None and ID in found.views:
             ids = torch.cat(found.views[ID])

@@ -95,17 +95,20 @@ class Encoders(nn.Module):
 
     def forward(self) -> dict[str, Pair]:
         """Users and items of every view, the ID's first."""
-        found: dict[str, Pair] = {}
-        if self.user_embedding is not None:
-            found[ID] = light_gcn(self.graph, self.user_embedding.weight, self._items(ID), self.layers)
+        found = {} if self.user_embedding is None else {ID: self.of_ids()}
         for name, view in self.views.items():
             found[name] = view(self._items(ID if self.shared_ids else name))
         return found
 
-    def tables(self) -> tuple[Tensor | None, list[Tensor]]:
+    def of_ids(self) -> Pair:
+        """Users and items of the IDs' own view, which there must be."""
+        assert self.user_embedding is not None
+        return light_gcn(self.graph, self.user_embedding.weight, self._items(ID), self.layers)
+
+    def tables(self, of_ids_alone: bool = False) -> tuple[Tensor | None, list[Tensor]]:
         """The embeddings of users (n_users, d), None without IDs, and of items in every table, (n_items, d) each."""
         users = None if self.user_embedding is None else self.user_embedding.weight
-        return users, [self._items(table) for table in self.item_embeddings]
+        return users, [self._items(ID)] if of_ids_alone else [self._items(table) for table in self.item_embeddings]
 
     def _items(self, table: str) -> Tensor:
         return self.item_embeddings.get_parameter(f"{table}.weight")
