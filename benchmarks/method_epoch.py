@@ -49,7 +49,8 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     words = [*further, "--use_gpu=False", "--state=error", "--show_progress=False"]
     config = settings(arguments.model, arguments.dataset, words)
-    trainers = {"alone": alone(make_plan(config).configs["student"]), "distilled": distilled(config)}
+    student = make_plan(config).configs["student"]
+    trainers = {"alone": alone(student), "distilled": distilled(config)}
     if arguments.model == "MTS4MM":
         trainers["lightgcn"] = alone(settings("LightGCN", arguments.dataset, words[len(further) :]))
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
@@ -64,6 +65,7 @@ def main() -> int:
     found["ratio"] = round(fastest["distilled"] / fastest.get("lightgcn", fastest["alone"]), 2)
     found["ratio_alone"] = round(fastest["distilled"] / fastest["alone"], 2)
     what = {"benchmark": "method_epoch", "model": arguments.model, "dataset": arguments.dataset}
+    what |= {key: student[key] for key in ("kd_every", "prompt_every", "modal_every") if student[key] is not None}
     print(json.dumps({**what, "epochs": arguments.epochs, "threads": arguments.threads, **found}))
     return 0
 

@@ -119,7 +119,8 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
         super().set_extra_state(state["generator"])
         self._step = state["step"]
         if state["views"] is not None:
-            (user, item), *modalities = state["views"]
+            device = self.teacher.device
+            (user, item), *modalities = ([part.to(device) for part in pair] for pair in state["views"])
             named = zip(self.teacher.reductions, map(tuple, modalities), strict=True)
             self._views = Views(user, item, dict(named), None)
 

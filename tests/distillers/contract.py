@@ -4,6 +4,7 @@ import copy
 import inspect
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -97,6 +98,7 @@ def same_weights(one: Made, other: Made) -> bool:
 class DistillerContract:
     method: str
     silent: dict  # the values that switch every term off
+    periods: ClassVar[dict] = {}  # values under which something lasts longer than a step
 
     @pytest.fixture
     def made(self, checkerboard):
@@ -151,7 +153,7 @@ class DistillerContract:
                 if stage == "student" and history[-1]["epoch"] == 3:
                     raise CutOff
 
-        values = {**QUIET, "epochs": 5, "snapshot_seconds": 0}
+        values = {**QUIET, "epochs": 5, "snapshot_seconds": 0, **self.periods}
         whole = run(self.method, checkerboard, config_dict={**values, "checkpoint_dir": "whole"}).stages[-1]
         with pytest.raises(CutOff):
             run(self.method, checkerboard, config_dict=values, callbacks=[Cut()])

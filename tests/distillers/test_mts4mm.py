@@ -26,6 +26,7 @@ def modality_files(count: int) -> list[str]:
 class TestMTS4MM(DistillerContract):
     method = "MTS4MM"
     silent: ClassVar = {"rank_weight": 0.0, "emb_weight": 0.0}
+    periods: ClassVar = {"kd_every": 4, "modal_every": 2, "train_batch_size": 64}
 
     def test_teacher_parameters_do_not_move(self):
         """They do here; see below."""
@@ -138,6 +139,7 @@ class TestMTS4MM(DistillerContract):
             ({"teacher": "LightGCN"}, "makes its own teachers; leave out --teacher"),
             ({"init": "teacher"}, "makes its own teachers; leave out --teacher and --init"),
             ({"student": "BPR"}, "teaches MTS4MMStudent, not BPR"),
+            ({"kd_every": 3, "modal_every": 2}, "kd_every=3 is no multiple of modal_every=2"),
         ],
     )
     def test_what_it_cannot_do_is_refused(self, checkerboard, values, message):

@@ -1,6 +1,7 @@
 """PromptMM's second stage."""
 
 import copy
+from typing import ClassVar
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ def only(term: str, **values) -> dict:
 class TestPromptMM(DistillerContract):
     method = "PromptMM"
     silent = only("pair", pair=0.0)
+    periods: ClassVar = {"kd_every": 2, "prompt_every": 3, "train_batch_size": 64, "prompt_learning_rate": 0.01}
 
     def test_a_step_changes_the_prompt_and_no_other_teacher_parameter(self, checkerboard):
         made = Made(self.method, checkerboard, **only("pair"))

@@ -81,6 +81,29 @@ class TestMTS4MMStudent(ModelContract):
         assert torch.equal(rows.items[rows.local.negative], batch.negative)
         torch.testing.assert_close(rows.item, found.whole[1][rows.items])
 
+    def test_modalities_learn_at_every_nth_step(self, checkerboard):
+        made = build(self.model, checkerboard, modal_every=3)
+        model = made.model
+        batch = losses.Batch(*(made.batch[key] for key in ("user_id", "item_id", "neg_item_id")))
+        of_ids = {"encoders.user_embedding.weight", "encoders.item_embeddings.id.weight"}
+        for _ in range(2):  # an epoch each
+            model.train()
+            kept = model.forward().modal().split([model.n_users, model.n_items])
+            for step in range(5):
+                model.zero_grad()
+                loss = model.loss(batch)
+                loss.backward()
+                moved = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+                assert (moved == of_ids) == (step % 3 != 0)
+                ids, tables = model.encoders.of_ids(), model.encoders.tables(of_ids_alone=step % 3 != 0)
+                expected = losses.bpr(ids[0] + kept[0], ids[1] + kept[1], batch)
+                expected = expected + model.settings.reg_weight * losses.squared_norm_of_tables(*tables, batch)
+                torch.testing.assert_close(loss, expected)
+                with torch.no_grad():  # the IDs move on
+                    model.encoders.user_embedding.weight.add_(0.01)
+                if step == 2:
+                    kept = model.forward().modal().split([model.n_users, model.n_items])
+
     def test_gates_of_two_linear_maps(self, checkerboard):
         view = build(self.model, checkerboard).model.encoders.views["board"]
         torch.testing.assert_close(view._gates(), view.gate(view.projection(view.features)), rtol=1e-4, atol=1e-6)
