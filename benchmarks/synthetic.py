@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 NAME = "synthetic"
 
@@ -33,4 +34,4 @@ def write_interactions(folder: Path, users: int, items: int, interactions: int, 
         file = folder / NAME / f"{NAME}.{part}.inter"
         file.parent.mkdir(exist_ok=True)
         rows = np.stack([keys // items, keys % items], axis=1)
-        np.savetxt(file, rows, "%d", delimiter="\t", header="user_id:token\titem_id:token", comments="")
+        pd.DataFrame(rows, columns=["user_id:token", "item_id:token"]).to_csv(file, sep="\t", index=False)

@@ -114,7 +114,7 @@ def _check_lazy_adam(settings: RunSettings) -> None:
     for key, value in others.items():
         if settings.lazy_adam and value:
             raise UserError(
-                f"lazy_adam moves the rows of a batch alone, by Adam, and {key}={value} concerns all of them or another "
+                f"lazy_adam moves the rows of a batch alone, by Adam, and {key}={value} concerns all rows or another "
                 "optimiser; leave one of the two out"
             )
 

@@ -9,11 +9,12 @@ import torch
 from recbole.sampler import Sampler
 from torch import Tensor
 
-_TABLE = 2**26  # bytes at most; beyond it pairs are searched for
+_TABLE = 2**26  # places, a byte each, that every data set may have; larger ones have more
+_PLACES_A_PAIR = 8
 
 
 class UsedItems:
-    """Which items each user has interacted with: a set a user where RecBole asks for one, eight bytes a pair.
+    """Which items each user has interacted with: a set a user where RecBole asks for one, some bytes a pair.
 
     RecBole keeps a Python set a user for each part of the split, which is a hundred bytes a pair.
     """
@@ -50,15 +51,17 @@ class UsedItems:
     def contain(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
         """Which of the pairs ``users`` (n,) and ``items`` (n,) there are, bool (n,)."""
         keys = users * self._n_items + items
-        if self._table is None and len(self) * self._n_items <= _TABLE:
-            self._table = np.zeros(len(self) * self._n_items, dtype=bool)
-            self._table[self._keys] = True
-        if self._table is not None:
-            return self._table[keys]
-        if not len(self._keys):
-            return np.zeros(len(keys), dtype=bool)
-        places = np.searchsorted(self._keys, keys)
-        return self._keys[np.minimum(places, len(self._keys) - 1)] == keys
+        if self._table is None:
+            self._table = np.zeros(
+                min(len(self) * self._n_items, max(_TABLE, _PLACES_A_PAIR * len(self._keys))), dtype=bool
+            )
+            self._table[self._keys % len(self._table)] = True
+        found = self._table[keys % len(self._table)]
+        if len(self._table) < len(self) * self._n_items:  # several pairs share a place: see which it is
+            some = np.flatnonzero(found)
+            places = np.searchsorted(self._keys, keys[some])
+            found[some] = self._keys[np.minimum(places, len(self._keys) - 1)] == keys[some]
+        return found
 
 
 class TabledSampler(Sampler):

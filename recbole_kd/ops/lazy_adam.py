@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 
 class LazyAdam(torch.optim.Optimizer):
@@ -45,25 +45,48 @@ class LazyAdam(torch.optim.Optimizer):
     def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         if not state:
-            state["step"] = torch.zeros((), dtype=torch.int64)
+            state["step"] = torch.zeros(())
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
             state["last"] = parameter.new_zeros(parameter.shape[:1] or 1)  # its type is what a state dict keeps
-        state["step"] += 1
-        step, (beta1, beta2) = int(state["step"]), group["betas"]
-        rows: Any = ...
-        if gradient.is_sparse:
-            gradient = gradient.coalesce()
-            rows, gradient = gradient.indices()[0], gradient.values()
-        passed = step - state["last"][rows]
-        passed = passed.view(-1, *[1] * (gradient.dim() - 1)) if gradient.dim() else passed[0]
-        first = state["exp_avg"][rows].mul_(beta1**passed).add_(gradient, alpha=1 - beta1)
-        second = state["exp_avg_sq"][rows].mul_(beta2**passed).addcmul_(gradient, gradient, value=1 - beta2)
-        lengths = second.sqrt().div_(math.sqrt(1 - beta2**step)).add_(group["eps"])
-        change = first.div(lengths).mul_(-group["lr"] / (1 - beta1**step))
-        if rows is ...:
-            parameter.add_(change)  # the moments were moved in place
-        else:
-            parameter.index_add_(0, rows, change)
-            state["exp_avg"].index_copy_(0, rows, first)
-            state["exp_avg_sq"].index_copy_(0, rows, second)
-        state["last"][rows] = step
+        whole = [parameter, state["exp_avg"], state["exp_avg_sq"]]
+        if not gradient.is_sparse:
+            self._step([whole[0]], [gradient], *([one] for one in whole[1:]), state["step"], group)
+            state["last"].fill_(float(state["step"]))
+            return
+        gradient = gradient.coalesce()
+        ids, gradient = gradient.indices()[0], gradient.values()
+        rows = [one.index_select(0, ids) for one in whole]
+        passed = (float(state["step"]) - state["last"][ids]).unsqueeze(1)  # one more is decayed by the step itself
+        for moments, beta in zip(rows[1:], group["betas"], strict=True):
+            moments.mul_(beta**passed)
+        self._step([rows[0]], [gradient], [rows[1]], [rows[2]], state["step"], group)
+        for one, moved in zip(whole, rows, strict=True):
+            one.index_copy_(0, ids, moved)
+        state["last"][ids] = float(state["step"])
+
+    @staticmethod
+    def _step(
+        values: list[Tensor],
+        gradients: list[Tensor],
+        first: list[Tensor],
+        second: list[Tensor],
+        step: Tensor,
+        group: dict[str, Any],
+    ) -> None:
+        """Adam's own, in place; it counts the step too."""
+        adam(
+            values,
+            gradients,
+            first,
+            second,
+            [],
+            [step],
+            fused=True,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=0.0,
+            eps=group["eps"],
+            maximize=False,
+        )

@@ -28,6 +28,7 @@ from recbole_kd.distillers.base import Distiller
 from recbole_kd.evaluation.cost import ranking_seconds, values_read
 from recbole_kd.evaluation.memory import peak_memory, reset_peak
 from recbole_kd.evaluation.per_user import packed_hits
+from recbole_kd.foundation.allocator import keep_freed_memory
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import locked
 from recbole_kd.foundation.names import cut
@@ -131,6 +132,7 @@ def trajectory_folder(stage: Path) -> Path:
 
 def _train(job: _Job) -> TrainedStage:
     config, loaders, name = job.config, job.loaders, job.name
+    keep_freed_memory()
     reset_peak(config["device"])
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     for generator in loaders.generators():  # stages share loaders, and must not depend on each other

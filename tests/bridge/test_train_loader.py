@@ -93,9 +93,10 @@ def test_no_list_of_all_row_numbers_stays(checkerboard):
     assert ours.sampler.data_source == range(280)
 
 
-@pytest.mark.parametrize("table", [2**26, 0])
-def test_used_items_are_found_with_and_without_a_table(table, monkeypatch):
+@pytest.mark.parametrize("table", [2**26, 13, 100])
+def test_used_items_are_found_where_pairs_share_a_place_of_the_table_too(table, monkeypatch):
     monkeypatch.setattr("recbole_kd.bridge.sampling._TABLE", table)
+    monkeypatch.setattr("recbole_kd.bridge.sampling._PLACES_A_PAIR", 0 if table < 2**26 else 8)
     random = np.random.default_rng(0)
     users, items = random.integers(0, 20, 150), random.integers(1, 12, 150)
     used = UsedItems(users, items, 20, 12)
@@ -108,8 +109,7 @@ def test_used_items_are_found_with_and_without_a_table(table, monkeypatch):
     ]
 
 
-def test_used_items_of_nobody_contain_nothing(monkeypatch):
-    monkeypatch.setattr("recbole_kd.bridge.sampling._TABLE", 0)
+def test_used_items_of_nobody_contain_nothing():
     none = np.empty(0, dtype=np.int64)
     used = UsedItems(none, none, 3, 4)
     assert used.contain(np.array([1, 2]), np.array([3, 3])).tolist() == [False, False]
