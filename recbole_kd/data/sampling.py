@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from recbole_kd.bridge.recbole import Dataset
+from recbole_kd.bridge.sampling import UsedItems
 from recbole_kd.data.interactions import pairs_of
 
 _ROUNDS = 20
@@ -24,7 +26,7 @@ class NegativeSampler:
         """
         self.n_items = dataset.item_num
         users, items = pairs_of(dataset)
-        self._positives = torch.unique(users * self.n_items + items)  # sorted
+        self._used = UsedItems(users.numpy(), items.numpy(), dataset.user_num, self.n_items)
         self._generator = generator
 
     def sample(self, users: Tensor, count: int) -> Tensor:
@@ -32,17 +34,16 @@ class NegativeSampler:
 
         A user who has interacted with nearly everything may keep a few positives after many tries.
         """
-        owner = (users.cpu() * self.n_items).repeat_interleave(count)
+        owner = users.cpu().numpy().repeat(count)
         items = self._draw(len(owner))
-        doubtful = torch.arange(len(owner))
+        doubtful = self._used.contain(owner, items).nonzero()[0]
         for _ in range(_ROUNDS):
-            keys = owner[doubtful] + items[doubtful]
-            place = torch.searchsorted(self._positives, keys).clamp_max_(len(self._positives) - 1)
-            doubtful = doubtful[self._positives[place] == keys]
             if not len(doubtful):
                 break
             items[doubtful] = self._draw(len(doubtful))
-        return items.view(-1, count).to(users.device)
+            doubtful = doubtful[self._used.contain(owner[doubtful], items[doubtful])]
+        return torch.from_numpy(items).view(-1, count).to(users.device)
 
-    def _draw(self, count: int) -> Tensor:
-        return torch.randint(1, self.n_items, (count,), generator=self._generator)
+    def _draw(self, count: int) -> np.ndarray:
+        found: np.ndarray = torch.randint(1, self.n_items, (count,), generator=self._generator).numpy()
+        return found

@@ -14,7 +14,7 @@ from recbole_kd.bridge.recbole import Interaction
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.distillers.base import Distiller, Teacher
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.foundation.settings import CountOrZero, NonNegative, Positive, Settings, Share
+from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive, Settings, Share
 from recbole_kd.models.multimodal.mts4mm import MTS4MMStudent
 from recbole_kd.models.multimodal.views import Encoders, Pair
 from recbole_kd.ops.losses import Batch, bpr, direction_error, ensemble_kl
@@ -30,6 +30,7 @@ class MTS4MMSettings(Settings):
     rank_users: CountOrZero
     emb_weight: NonNegative
     ema: Share
+    kd_every: Count
     ensemble_weights: Literal["uniform", "validation", "learned"]
 
 
@@ -51,11 +52,18 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
         self.keys = dataset.uid_field, dataset.iid_field, config["NEG_PREFIX"] + dataset.iid_field
         with torch.random.fork_rng(devices=[]):  # the student's own draws stay what they are without teachers
             torch.manual_seed(config["seed"])
-            self.encoders = MTS4MMStudent(config.for_stage("student", MTS4MMStudent), dataset).encoders
+            twin = MTS4MMStudent(config.for_stage("student", MTS4MMStudent), dataset)
+        self.encoders = twin.encoders
+        if self.settings.kd_every % twin.settings.modal_every:
+            raise UserError(
+                f"kd_every={self.settings.kd_every} is no multiple of modal_every={twin.settings.modal_every}: the "
+                "teachers teach at steps at which the student's modalities learn"
+            )
         learned = self.settings.ensemble_weights == "learned"
         self.log_weights = nn.Parameter(torch.zeros(self.n_teachers)) if learned else None
         self.register_buffer("validation_shares", torch.full((self.n_teachers,), 1 / self.n_teachers))
-        self._stepped = False
+        self._step = 0
+        self._taught = False
 
     @classmethod
     def check_models(cls, teachers: Sequence[type], student: type) -> None:
@@ -71,52 +79,62 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
         return len(self.encoders.views) + (self.encoders.user_embedding is not None)
 
     def get_extra_state(self) -> dict[str, Any]:
-        """The generator's state, and whether the student has moved since the last average."""
-        return {"generator": super().get_extra_state(), "stepped": self._stepped}
+        """The generator's state, and whether the teachers have taught: the student moves from then on."""
+        return {"generator": super().get_extra_state(), "taught": self._taught}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Go on with the numbers of the run that was cut off."""
         super().set_extra_state(state["generator"])
-        self._stepped = state["stepped"]
+        self._taught = state["taught"]
+
+    def begin_epoch(self, student: Scores, epoch: int) -> None:
+        """Teach at the first step of each epoch."""
+        self._step = 0
 
     def forward(self, student: Scores, batch: Interaction) -> dict[str, Tensor]:
-        """Return ``{"teachers", "rank", "emb"}`` without those whose weight is zero; nothing if both are."""
+        """Return ``{"teachers", "rank", "emb"}`` without those whose weight is zero; nothing if both are.
+
+        With ``kd_every`` n they are 0 but at the first of n steps of an epoch, where they weigh n times as much:
+        teachers learn and teach there, and move towards the student by n averages in one.
+        """
         settings = self.settings
-        if not settings.rank_weight and not settings.emb_weight:
+        weights = {"rank": settings.rank_weight, "emb": settings.emb_weight}
+        if not any(weights.values()):
             return {}
+        self._step += 1
+        if settings.kd_every > 1 and self._step % settings.kd_every != 1:
+            names = ["teachers", *(name for name, weight in weights.items() if weight)]
+            return {name: torch.zeros((), device=student.device) for name in names}
         assert isinstance(student, ModelScores)
         model: Any = student.model  # an MTS4MMStudent, as check_models says
-        if self._stepped:
+        if self._taught:
             self._average(model)
-        self._stepped = True
+        self._taught = True
         ids = Batch(*(batch[key] for key in self.keys))
         taught: dict[str, Pair] = self.encoders()
-        losses = torch.stack([bpr(*pair, ids) for pair in taught.values()])
-        terms = {"teachers": losses.mean()}
+        terms = {"teachers": torch.stack([bpr(*pair, ids) for pair in taught.values()]).mean()}
         if self.log_weights is not None:
             terms["teachers"] = terms["teachers"] + self._ensemble_bpr(taught, ids)
-        views = model.forward()
-        candidates = torch.cat([ids.positive, ids.negative]).unique()
+        read = model.forward().of(ids)
         if settings.rank_weight:
-            users = self.sample(ids.user.unique(), settings.rank_users)
-            logits = F.embedding(users, views.user) @ F.embedding(candidates, views.item).T
-            terms["rank"] = settings.rank_weight * ensemble_kl(
-                logits, _scores(taught, users, candidates), settings.rank_temperature, self._weights()
-            )
+            chosen = self.sample(torch.arange(len(read.users), device=read.users.device), settings.rank_users)
+            logits = F.embedding(chosen, read.user) @ read.item.T
+            theirs = _scores(taught, read.users[chosen], read.items)
+            terms["rank"] = ensemble_kl(logits, theirs, settings.rank_temperature, self._weights())
         if settings.emb_weight:
             errors = [
-                direction_error(F.embedding(candidates, views.views[name][1]), items.detach()[candidates])
-                for name, (_, items) in taught.items()
+                direction_error(read.views[name][1], items.detach()[read.items]) for name, (_, items) in taught.items()
             ]
-            terms["emb"] = settings.emb_weight * torch.stack(errors).sum()
-        return terms
+            terms["emb"] = torch.stack(errors).sum()
+        return {name: settings.kd_every * weights.get(name, 1.0) * term for name, term in terms.items()}
 
     @torch.no_grad()
     def _average(self, student: Any) -> None:
         """``Θ_T ← μ Θ_T + (1 − μ) Θ_S``, after the optimiser's step (section 3.5)."""
         for mine, theirs in zip(self.encoders.parameters(), student.encoders.parameters(), strict=True):
-            mine.lerp_(theirs, 1 - self.settings.ema)
+            mine.lerp_(theirs, 1 - self.settings.ema**self.settings.kd_every)
 
+    @torch.no_grad()
     def changing_teachers(self) -> dict[str, nn.Module]:
         """Each view's teacher, by the view's name."""
         if not self.settings.rank_weight and not self.settings.emb_weight:

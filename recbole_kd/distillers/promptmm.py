@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_kd.bridge.config import KDConfig
@@ -18,6 +17,7 @@ from recbole_kd.foundation.settings import Count, NonNegative, Positive, Setting
 from recbole_kd.models.multimodal.prompt import Prompt
 from recbole_kd.models.multimodal.promptmm import PromptMMTeacher, Views
 from recbole_kd.ops.losses import disentangled_kl, listwise_kl, pairwise_kl, scaled_cosine_error
+from recbole_kd.ops.pair_scores import dot_scores, pair_scores
 from recbole_kd.scoring.scores import Scores
 
 Term = Literal["pair", "list", "emb"]
@@ -25,10 +25,6 @@ Terms = list[Term]
 Groups = list[dict[str, Any]]
 PairOfTensors = tuple[Tensor, Tensor]
 TERMS: tuple[Term, ...] = ("pair", "list", "emb")
-
-
-# Scoring one item more in a matrix product costs about this part of gathering its embedding, forth and back.
-_ROWS_PER_GATHER = 40
 
 
 class Disentangle(Settings):
@@ -53,6 +49,8 @@ class PromptMMSettings(Settings):
     emb_scope: Literal["batch", "all"]
     prompt_grad: Terms
     prompt_learning_rate: Positive
+    prompt_every: Count
+    kd_every: Count
     seed: int
 
 
@@ -77,7 +75,8 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
         self._tuned: Prompt | None = None
         if teacher.prompt is not None and any(getattr(settings, term) for term in settings.prompt_grad):
             self._tuned = teacher.prompt.requires_grad_(True)
-        self._views = None if self._tuned is not None else self._teacher_views()
+        self._views: Views | None = None
+        self._step = 0
         self.projections = self._make_projections(config, teacher)
 
     @classmethod
@@ -99,54 +98,97 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
         return {} if self._tuned is None else {"prompted teacher": self.teacher}
 
     def parameter_groups(self) -> Groups:
-        """The prompt at its own learning rate, and the projections at the student's."""
+        """The prompt at its own learning rate for each step that it stands for, the projections at the student's."""
         groups: Groups = []
+        settings = self.settings
         if self._tuned is not None:
-            groups.append({"params": list(self._tuned.parameters()), "lr": self.settings.prompt_learning_rate})
+            rate = settings.prompt_learning_rate * settings.kd_every * settings.prompt_every
+            groups.append({"params": list(self._tuned.parameters()), "lr": rate})
         if self.projections:
             groups.append({"params": list(self.projections.parameters())})
         return groups
 
+    def get_extra_state(self) -> dict[str, Any]:
+        """The generator's state, the step, and the teacher's views where they last and could not be made again."""
+        lasting = self._views if self._tuned is not None and self.settings.prompt_every > 1 else None
+        views = lasting and [list(pair) for pair in lasting.pairs()]
+        return {"generator": super().get_extra_state(), "step": self._step, "views": views}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on with the numbers, the step and the views of the run that was cut off."""
+        super().set_extra_state(state["generator"])
+        self._step = state["step"]
+        if state["views"] is not None:
+            device = self.teacher.device
+            (user, item), *modalities = ([part.to(device) for part in pair] for pair in state["views"])
+            named = zip(self.teacher.reductions, map(tuple, modalities), strict=True)
+            self._views = Views(user, item, dict(named), None)
+
     def forward(self, student: Scores, batch: Interaction) -> dict[str, Tensor]:
-        """Return ``{"pair", "list", "emb"}``, each times its weight, without those whose weight is zero."""
+        """Return ``{"pair", "list", "emb"}``, each times its weight, without those whose weight is zero.
+
+        With ``kd_every`` n they are 0 but at the first of n steps, where they weigh n times as much.
+        """
         settings = self.settings
         names = [name for name in TERMS if getattr(settings, name)]
         if not names:
             return {}
-        if self._tuned is not None:
-            self.teacher.forget()
-        views = self._views or self.teacher.views(self._frozen)
-        loss_of = {"pair": self._pair, "list": self._list, "emb": self._emb}
+        turn, rest = divmod(self._step, settings.kd_every)
+        self._step += 1
+        if rest:
+            return {name: torch.zeros((), device=student.device) for name in names}
+        views = self._views_at(turn)
+        embeddings = student.embeddings()
         terms: dict[str, Tensor] = {}
-        for name in names:
-            given = views if name in settings.prompt_grad else _detached(views)
-            terms[name] = getattr(settings, name) * loss_of[name](student.embeddings(), given, batch)
+        if settings.pair or settings.list:
+            terms = self._listed(embeddings, views, batch)
+        if settings.emb:
+            terms["emb"] = self._emb(embeddings, self._given("emb", views), batch)
+        return {name: settings.kd_every * getattr(settings, name) * terms[name] for name in names}
+
+    def _views_at(self, turn: int) -> Views:
+        """The teacher's views, made anew where the prompt learns (at the first of ``prompt_every`` turns)."""
+        learns = self._tuned is not None and turn % self.settings.prompt_every == 0
+        if self._views is None or learns:
+            self.teacher.forget()
+            with torch.set_grad_enabled(learns):
+                views = self.teacher.views(self._frozen)
+            self._views = views.detached()
+            return views
+        return self._views
+
+    def _given(self, term: Term, views: Views) -> Views:
+        return views if term in self.settings.prompt_grad else views.detached()
+
+    def _listed(self, student: PairOfTensors, teacher: Views, batch: Interaction) -> dict[str, Tensor]:
+        """Pair and list loss of the same scores: column 0 is the positive, 1 the negative, the others the list's."""
+        settings, users = self.settings, batch[self.user_field]
+        columns = [batch[self.item_field].unsqueeze(1), batch[self.negative_field].unsqueeze(1)]
+        if self._sampler is not None:
+            columns.append(self._sampler.sample(users, settings.list_negatives))
+        items = torch.cat(columns, dim=1)
+        mine = dot_scores(*student, users, items)
+        terms: dict[str, Tensor] = {}
+        if settings.pair:
+            given = self._given("pair", teacher)
+            theirs = _scores((given.user, given.item), users, items[:, :2])
+            terms["pair"] = pairwise_kl(_margin(mine), _margin(theirs), settings.pair_temperature)
+        if settings.list:
+            terms["list"] = self._list(_listed(mine), self._given("list", teacher), users, _listed(items))
         return terms
 
-    def _pair(self, student: PairOfTensors, teacher: Views, batch: Interaction) -> Tensor:
-        ids = batch[self.user_field], batch[self.item_field], batch[self.negative_field]
-        return pairwise_kl(
-            _margin(*student, *ids), _margin(teacher.user, teacher.item, *ids), self.settings.pair_temperature
-        )
-
-    def _list(self, student: PairOfTensors, teacher: Views, batch: Interaction) -> Tensor:
+    def _list(self, mine: Tensor, teacher: Views, users: Tensor, items: Tensor) -> Tensor:
         """Mean over the sources of the list loss; column 0 is the positive."""
-        assert self._sampler is not None
-        settings, users = self.settings, batch[self.user_field]
-        negatives = self._sampler.sample(users, settings.list_negatives)
-        items = torch.cat([batch[self.item_field].unsqueeze(1), negatives], dim=1)
-        logits = _logits(*student, users, items)
-        total = torch.zeros((), device=logits.device)
+        settings = self.settings
+        total = torch.zeros((), device=mine.device)
         sources = self._list_sources(teacher)
         for source in sources:
-            of_teacher = _logits(*source, users, items)
-            if settings.disentangle is False:
-                total = total + listwise_kl(logits, of_teacher, settings.list_temperature)
-            else:
-                weights = settings.disentangle if isinstance(settings.disentangle, Disentangle) else Disentangle()
-                total = total + disentangled_kl(
-                    logits, of_teacher, settings.list_temperature, weights.alpha, weights.beta
-                )
+            theirs = _scores(source, users, items)
+            if isinstance(settings.disentangle, Disentangle):
+                weights = settings.disentangle
+                total = total + disentangled_kl(mine, theirs, settings.list_temperature, weights.alpha, weights.beta)
+            else:  # with the paper's weights the two parts are the plain KL divergence, at a third of the cost
+                total = total + listwise_kl(mine, theirs, settings.list_temperature)
         return total / len(sources)
 
     def _list_sources(self, teacher: Views) -> list[PairOfTensors]:
@@ -168,10 +210,6 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
                 total = total + scaled_cosine_error(mine[rows], target, self.settings.emb_gamma)
         return total
 
-    @torch.no_grad()
-    def _teacher_views(self) -> Views:
-        return self.teacher.views(self._frozen)
-
     def _make_projections(self, config: KDConfig, teacher: PromptMMTeacher) -> nn.ModuleDict:
         """Linear maps from the teacher's dimensions to the student's where they differ; gone after training."""
         size = config["student_embedding_size"] or config["embedding_size"]
@@ -182,21 +220,19 @@ class PromptMMDistiller(Distiller[PromptMMSettings]):
         )
 
 
-def _detached(views: Views) -> Views:
-    modalities = {name: (users.detach(), items.detach()) for name, (users, items) in views.modalities.items()}
-    return Views(views.user.detach(), views.item.detach(), modalities, None)
+def _margin(scores: Tensor) -> Tensor:
+    return scores[:, 0] - scores[:, 1]
 
 
-def _margin(users: Tensor, items: Tensor, user: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-    difference = F.embedding(positive, items) - F.embedding(negative, items)
-    return (F.embedding(user, users) * difference).sum(dim=1)
+def _listed(columns: Tensor) -> Tensor:
+    """The list loss does not read the negative of the pair loss."""
+    return torch.cat([columns[:, :1], columns[:, 2:]], dim=1)
 
 
-def _logits(users: Tensor, items: Tensor, user: Tensor, listed: Tensor) -> Tensor:
-    """Scores of ``listed`` (B, K) items for ``user`` (B,)."""
-    if len(items) <= _ROWS_PER_GATHER * listed.shape[1]:
-        return (F.embedding(user, users) @ items.T).gather(1, listed)
-    return torch.einsum("bd,bkd->bk", F.embedding(user, users), F.embedding(listed, items))
+def _scores(source: PairOfTensors, users: Tensor, items: Tensor) -> Tensor:
+    """A teacher's scores (B, n); cheaper where no prompt learns from them."""
+    score = dot_scores if source[1].requires_grad else pair_scores
+    return score(*source, users, items)
 
 
 DISTILLER = PromptMMDistiller

@@ -5,7 +5,8 @@ Gradients flow into every argument, the teacher's too (that is how prompts are t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -168,3 +169,32 @@ def squared_norm(users: Tensor, items: Tensor, batch: Batch) -> Tensor:
     """Half the squared L2 of the batch's rows, a mean over the batch; LightGCN's regulariser."""
     rows = F.embedding(batch.user, users), F.embedding(batch.positive, items), F.embedding(batch.negative, items)
     return torch.stack([row.pow(2).sum() for row in rows]).sum() / (2 * len(batch.user))
+
+
+def squared_norm_of_tables(users: Tensor | None, items: Sequence[Tensor], batch: Batch) -> Tensor:
+    """:func:`squared_norm` summed over several tables, from how often the batch reads each row of them.
+
+    Args:
+        users: (n_users, d), or None.
+        items: tables of (n_items, d) each.
+        batch: ids.
+    """
+    counts = torch.cat([batch.positive, batch.negative]).bincount(minlength=len(items[0]))
+    totals = [_CountedSquares.apply(table, counts) for table in items]  # type: ignore[no-untyped-call]
+    if users is not None:
+        totals.append(_CountedSquares.apply(users, batch.user.bincount(minlength=len(users))))  # type: ignore[no-untyped-call]
+    return torch.stack(totals).sum() / (2 * len(batch.user))
+
+
+class _CountedSquares(torch.autograd.Function):
+    """``Σ_i counts_i ‖table_i‖²``, whose gradient is one product and not a row for each that was read."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, counts: Tensor) -> Tensor:
+        weighted = table * counts.unsqueeze(1)
+        ctx.save_for_backward(weighted)
+        return torch.dot(weighted.flatten(), table.flatten())
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.saved_tensors[0] * (2 * gradients[0]), None

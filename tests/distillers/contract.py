@@ -4,6 +4,7 @@ import copy
 import inspect
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -77,9 +78,27 @@ class Made:
         self.trainer.optimizer.step()
 
 
+def taken_up(cut: Made, fresh: Made) -> Made:
+    """``fresh`` with what a snapshot of ``cut`` keeps of student, distiller and optimiser."""
+    for part in ("student", "distiller"):
+        getattr(fresh, part).load_state_dict(copy.deepcopy(getattr(cut, part).state_dict()))
+    fresh.trainer.optimizer.load_state_dict(copy.deepcopy(cut.trainer.optimizer.state_dict()))
+    fresh.batch = cut.batch
+    return fresh
+
+
+def same_weights(one: Made, other: Made) -> bool:
+    """Whether students and distillers have the same parameters to the bit."""
+    parts = [(getattr(one, part), getattr(other, part)) for part in ("student", "distiller")]
+    return all(
+        torch.equal(a, b) for left, right in parts for a, b in zip(left.parameters(), right.parameters(), strict=True)
+    )
+
+
 class DistillerContract:
     method: str
     silent: dict  # the values that switch every term off
+    periods: ClassVar[dict] = {}  # values under which something lasts longer than a step
 
     @pytest.fixture
     def made(self, checkerboard):
@@ -134,7 +153,7 @@ class DistillerContract:
                 if stage == "student" and history[-1]["epoch"] == 3:
                     raise CutOff
 
-        values = {**QUIET, "epochs": 5, "snapshot_seconds": 0}
+        values = {**QUIET, "epochs": 5, "snapshot_seconds": 0, **self.periods}
         whole = run(self.method, checkerboard, config_dict={**values, "checkpoint_dir": "whole"}).stages[-1]
         with pytest.raises(CutOff):
             run(self.method, checkerboard, config_dict=values, callbacks=[Cut()])

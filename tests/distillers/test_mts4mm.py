@@ -26,6 +26,7 @@ def modality_files(count: int) -> list[str]:
 class TestMTS4MM(DistillerContract):
     method = "MTS4MM"
     silent: ClassVar = {"rank_weight": 0.0, "emb_weight": 0.0}
+    periods: ClassVar = {"kd_every": 4, "modal_every": 2, "train_batch_size": 64}
 
     def test_teacher_parameters_do_not_move(self):
         """They do here; see below."""
@@ -74,6 +75,21 @@ class TestMTS4MM(DistillerContract):
         for now, before, student in zip(made.distiller.encoders.parameters(), teachers, students, strict=True):
             torch.testing.assert_close(now.detach(), 0.75 * before + 0.25 * student)
 
+    def test_every_nth_step_teaches_with_n_fold_weight(self, checkerboard):
+        values = {**BOTH, "rank_users": 0, "ema": 0.75}
+        often, seldom = (Made(self.method, checkerboard, kd_every=every, **values) for every in (1, 3))
+        first = [made.distiller(made.trainer.scores, made.batch) for made in (often, seldom)]
+        for name, term in first[0].items():
+            assert first[1][name].item() == pytest.approx(3 * term.item(), rel=1e-5), name
+        before = [parameter.detach().clone() for parameter in seldom.distiller.encoders.parameters()]
+        for _ in range(2):
+            terms = seldom.distiller(seldom.trainer.scores, seldom.batch)
+            assert {name: term.item() for name, term in terms.items()} == dict.fromkeys(first[0], 0.0)
+        seldom.distiller(seldom.trainer.scores, seldom.batch)
+        pairs = zip(before, seldom.student.encoders.parameters(), seldom.distiller.encoders.parameters(), strict=True)
+        for old, of_student, now in pairs:  # nothing has learnt in between, so that three averages are one
+            torch.testing.assert_close(now.detach(), 0.75**3 * old + (1 - 0.75**3) * of_student)
+
     def test_terms_by_hand(self, checkerboard):
         made = Made(self.method, checkerboard, **BOTH, rank_temperature=2.0, rank_users=0)
         batch, student = made.batch, made.student
@@ -89,7 +105,7 @@ class TestMTS4MM(DistillerContract):
         rank = 0.0
         for user in users:
             p = sum(torch.softmax(u[user] @ i[items].T / 2, dim=0) for u, i in taught.values()) / len(taught)
-            log_q = torch.log_softmax(views.user[user] @ views.item[items].T / 2, dim=0)
+            log_q = torch.log_softmax(student.embeddings()[0][user] @ student.embeddings()[1][items].T / 2, dim=0)
             rank += 4 * (p * (p.log() - log_q)).sum()
         emb = 0.0
         for name, (_, of_teacher) in taught.items():
@@ -123,6 +139,7 @@ class TestMTS4MM(DistillerContract):
             ({"teacher": "LightGCN"}, "makes its own teachers; leave out --teacher"),
             ({"init": "teacher"}, "makes its own teachers; leave out --teacher and --init"),
             ({"student": "BPR"}, "teaches MTS4MMStudent, not BPR"),
+            ({"kd_every": 3, "modal_every": 2}, "kd_every=3 is no multiple of modal_every=2"),
         ],
     )
     def test_what_it_cannot_do_is_refused(self, checkerboard, values, message):

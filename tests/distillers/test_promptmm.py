@@ -1,6 +1,7 @@
 """PromptMM's second stage."""
 
 import copy
+from typing import ClassVar
 
 import pytest
 import torch
@@ -10,16 +11,17 @@ from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops import losses
 from recbole_kd.training.weights import start_from_teacher, truncated_factors
-from tests.distillers.contract import QUIET, DistillerContract, Made
+from tests.distillers.contract import QUIET, DistillerContract, Made, same_weights, taken_up
 
 
 def only(term: str, **values) -> dict:
-    return {"pair": 0.0, "list": 0.0, "emb": 0.0, **{term: 1.0}, **values}
+    return {"pair": 0.0, "list": 0.0, "emb": 0.0, **{term: 1.0}, "kd_every": 1, "prompt_every": 1, **values}
 
 
 class TestPromptMM(DistillerContract):
     method = "PromptMM"
     silent = only("pair", pair=0.0)
+    periods: ClassVar = {"kd_every": 2, "prompt_every": 3, "train_batch_size": 64, "prompt_learning_rate": 0.01}
 
     def test_a_step_changes_the_prompt_and_no_other_teacher_parameter(self, checkerboard):
         made = Made(self.method, checkerboard, **only("pair"))
@@ -50,6 +52,47 @@ class TestPromptMM(DistillerContract):
         made.step()
         made.step()
         assert calls == []
+
+    def test_every_nth_step_distils_with_n_fold_weight(self, checkerboard):
+        values = {"pair": 0.3, "list": 1.0, "emb": 0.5, "teacher_embedding_size": 64, "prompt_every": 1}
+        often, seldom = (Made(self.method, checkerboard, kd_every=every, **values) for every in (1, 3))
+        first = [made.distiller(made.student, made.batch) for made in (often, seldom)]
+        for name, term in first[0].items():
+            assert first[1][name].item() == pytest.approx(3 * term.item(), rel=1e-5), name
+        for _ in range(2):
+            terms = seldom.distiller(seldom.student, seldom.batch)
+            assert {name: term.item() for name, term in terms.items()} == dict.fromkeys(first[0], 0.0)
+        assert seldom.distiller(seldom.student, seldom.batch)["list"].item() > 0
+
+    def test_the_teacher_rests_between_two_turns_of_its_prompt(self, checkerboard, monkeypatch):
+        made = Made(self.method, checkerboard, **only("pair", kd_every=2, prompt_every=3))
+        calls, views = [], type(made.teacher).views
+        monkeypatch.setattr(
+            type(made.teacher), "views", lambda self, frozen=None: calls.append(step) or views(self, frozen)
+        )
+        moved = []
+        for step in range(13):
+            before = made.teacher.prompt.item.weight.detach().clone()
+            made.step()
+            moved += [step] * (not torch.equal(before, made.teacher.prompt.item.weight))
+        assert calls == moved == [0, 6, 12]
+
+    def test_the_prompts_rate_is_that_of_the_steps_it_stands_for(self, checkerboard):
+        made = Made(self.method, checkerboard, kd_every=2, prompt_every=3, prompt_learning_rate=1e-5)
+        assert made.trainer.optimizer.param_groups[1]["lr"] == pytest.approx(6e-5)
+
+    @pytest.mark.parametrize("steps", [1, 3, 4])
+    def test_one_that_is_cut_off_within_a_period_goes_on(self, checkerboard, steps):
+        values = {"kd_every": 2, "prompt_every": 2, "list_source": "both", "prompt_learning_rate": 1e-2}
+        whole, cut = (Made(self.method, checkerboard, **values) for _ in range(2))
+        for _ in range(7):
+            whole.step()
+        for _ in range(steps):
+            cut.step()
+        again = taken_up(cut, Made(self.method, checkerboard, **values))
+        for _ in range(7 - steps):
+            again.step()
+        assert same_weights(whole, again)
 
     def test_pair_equals_its_formula(self, checkerboard):
         made = Made(self.method, checkerboard, **only("pair", pair=2.0, pair_temperature=0.5))

@@ -222,3 +222,16 @@ class TestDirection:
     def test_gradient(self):
         student, teacher = (torch.randn(3, 4, dtype=torch.float64) for _ in range(2))
         assert torch.autograd.gradcheck(lambda x: losses.direction_error(x, teacher), student.requires_grad_())
+
+
+def test_squared_norm_of_tables_is_the_sum_of_squared_norms_with_the_same_gradients():
+    torch.manual_seed(0)
+    batch = losses.Batch(*(torch.randint(0, 5, (7,)) for _ in range(3)))
+    users, *items = (torch.randn(5, 3, requires_grad=True) for _ in range(3))
+    side_by_side = losses.squared_norm(users, torch.cat(items, dim=1), batch)
+    found = losses.squared_norm_of_tables(users, items, batch)
+    torch.testing.assert_close(found, side_by_side)
+    gradients = [torch.autograd.grad(loss, [users, *items]) for loss in (found, side_by_side)]
+    torch.testing.assert_close(*gradients)
+    without = losses.squared_norm(torch.zeros(5, 0), items[0], batch)
+    torch.testing.assert_close(losses.squared_norm_of_tables(None, items[:1], batch), without)

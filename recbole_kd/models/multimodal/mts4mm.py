@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,10 +13,13 @@ from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive, Settings
 from recbole_kd.models.multimodal.base import MultiModalRecommender
+from recbole_kd.models.multimodal.fused_views import Views
 from recbole_kd.models.multimodal.mgcn import contrast
 from recbole_kd.models.multimodal.views import ID, Encoders, Pair, SharedSpecific
 from recbole_kd.ops.graph import Graph, normalise
-from recbole_kd.ops.losses import Batch, bpr, squared_norm
+from recbole_kd.ops.losses import Batch, bpr, squared_norm_of_tables
+
+_KEPT = "kept"
 
 
 class MTS4MMStudentSettings(Settings):
@@ -34,15 +37,7 @@ class MTS4MMStudentSettings(Settings):
     reg_weight: NonNegative
     contrast_weight: NonNegative
     contrast_temperature: Positive
-
-
-class Views(NamedTuple):
-    """Final users and items, each view's own, and the fused modalities (n_users + n_items, d), None without any."""
-
-    user: Tensor
-    item: Tensor
-    views: dict[str, Pair]
-    modal: Tensor | None
+    modal_every: Count
 
 
 class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
@@ -75,6 +70,8 @@ class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
         gated = settings.gated and ID in trained
         self.fusion = SharedSpecific(modalities, settings.embedding_size, gated, settings.specific_pooling)
         self.apply(xavier_uniform_initialization)
+        self._step = 0
+        self._modal: Tensor | None = None
 
     @staticmethod
     def _known(key: str, wanted: list[str] | None, there: tuple[str, ...]) -> tuple[str, ...]:
@@ -90,41 +87,64 @@ class MTS4MMStudent(MultiModalRecommender[MTS4MMStudentSettings]):
         return Graph.from_scipy(normalise(matrix.maximum(matrix.T)))
 
     def forward(self) -> Views:  # type: ignore[override]
-        """Final users and items and what they come from; after training, of ``inference_views`` alone."""
-        views = self.encoders()
-        return self._joined(views, tuple(views) if self.training else self.used)
+        """What all views propagate; after training fused from ``inference_views`` alone."""
+        return self._joined(self.trained_views if self.training else self.used)
 
-    def _joined(self, views: dict[str, Pair], names: Sequence[str]) -> Views:
-        """What the views ``names`` give, fused."""
-        used = {name: pair for name, pair in views.items() if name in names}
-        joined = {name: torch.cat(pair) for name, pair in used.items()}
-        ids = joined.pop(ID, None)
-        guide = torch.cat(views[ID]) if ID in views else None
-        modal = self.fusion(joined, guide) if joined else None
-        parts = [part for part in (ids, modal) if part is not None]
-        user, item = torch.stack(parts).sum(dim=0).split([self.n_users, self.n_items])
-        return Views(user, item, views, modal)
+    def _joined(self, names: Sequence[str]) -> Views:
+        """All views, of which ``names`` are fused."""
+
+        def fuse(rows: dict[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+            modal = [name for name in rows if name in names and name != ID]
+            fused = self.fusion({name: rows[name] for name in modal}, rows.get(ID)) if modal else None
+            parts = [rows[ID]] if ID in rows and ID in names else []
+            return torch.stack([*parts, fused] if fused is not None else parts).sum(dim=0), fused
+
+        return Views(self.encoders(), fuse)
+
+    def train(self, mode: bool = True) -> MTS4MMStudent:
+        """RecBole's call before each epoch, whose first step is one at which the modalities learn."""
+        self._step, self._modal = 0, None
+        super().train(mode)
+        return self
+
+    def _resting(self, modal: Tensor) -> Views:
+        """The IDs' view, with the fused modalities as they last were."""
+        kept = modal[: self.n_users], modal[self.n_users :]
+        return Views({ID: self.encoders.of_ids(), _KEPT: kept}, lambda rows: (rows[ID] + rows[_KEPT], None))
 
     def embeddings(self) -> Pair:
         """What a score is the dot product of, as :func:`~recbole_kd.scoring.model_scores.scores_of` asks."""
-        return self.forward()[:2]
+        return self.forward().whole
 
     def embeddings_of(self, views: Sequence[str]) -> Pair:
         """What :meth:`embeddings` gives of a model with these ``inference_views``."""
-        return self._joined(self.encoders(), views)[:2]
+        return self._joined(views).whole
 
     def loss(self, batch: Batch) -> Tensor:
         """``BPR + λ L2 + λ_cl InfoNCE(E^M, E^ID)`` (eq. 30, the student's own part).
 
-        The L2 is of the embedding tables, as LightGCN's is.
+        The L2 is of the embedding tables, as LightGCN's is. With ``modal_every`` n the modalities learn at the first of
+        n steps of an epoch; between, what they add to the IDs stays as it was.
         """
-        settings, found = self.settings, self.forward()
-        penalty = squared_norm(*self.encoders.tables(), batch)
-        loss = bpr(found.user, found.item, batch) + settings.reg_weight * penalty
+        self._step += 1
+        if self._modal is not None and self._step % self.settings.modal_every != 1:
+            return self._own_loss(self._resting(self._modal), batch, resting=True)
+        views = self.forward()
+        if self.settings.modal_every > 1 and ID in views.views:
+            self._modal = views.modal()
+        return self._own_loss(views, batch, resting=False)
+
+    def _own_loss(self, views: Views, batch: Batch, resting: bool) -> Tensor:
+        settings, found = self.settings, views.of(batch)
+        users, items = self.encoders.tables(of_ids_alone=resting)
+        penalty = squared_norm_of_tables(users, items, batch)
+        loss = bpr(found.user, found.item, found.local) + settings.reg_weight * penalty
         if settings.contrast_weight and found.modal is not None and ID in found.views:
             ids = torch.cat(found.views[ID])
             temperature = settings.contrast_temperature
-            loss = loss + settings.contrast_weight * contrast(found.modal, ids, batch, self.n_users, temperature)
+            loss = loss + settings.contrast_weight * contrast(
+                found.modal, ids, found.local, len(found.users), temperature
+            )
         return loss
 
 

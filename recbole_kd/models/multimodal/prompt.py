@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -51,6 +53,41 @@ class Prompt(nn.Module):
         return self.dropout(self.user(self.user_components)), self.dropout(self.item(self.item_components))
 
 
+class FrozenReduction(NamedTuple):
+    """What stays of one modality's reduction while only the linear map ``M`` (d, d + 1) from ``h`` to ``p`` learns.
+
+    With ``H`` (n_items, d + 1) the components and a column of ones, ``P = H Mᵀ``, so that neither the items nor the
+    features are read again: ``Pᵀ X = M (Hᵀ X)``.
+    """
+
+    reduced: Tensor
+    """``X Wᵀ + b``, (n_items, d)."""
+    product: Tensor
+    """``Hᵀ X Wᵀ``, (d + 1, d)."""
+    gram: Tensor
+    """``Hᵀ X Xᵀ H``, (d + 1, d + 1)."""
+
+
+def freeze_reduction(components: Tensor, features: Tensor, weight: Tensor, reduced: Tensor) -> FrozenReduction:
+    """Compute once what :func:`reduce_frozen` reads.
+
+    Args:
+        components: ``h``, (n_items, d).
+        features: ``X``, (n_items, d_m).
+        weight: ``W`` of the reduction, (d, d_m).
+        reduced: ``X Wᵀ + b``, (n_items, d).
+    """
+    seen = F.pad(components, (0, 1), value=1.0).double().T @ features.double()
+    product, gram = seen @ weight.double().T, seen @ seen.T
+    return FrozenReduction(reduced, product.to(reduced.dtype), gram.to(reduced.dtype))
+
+
+def reduce_frozen(prompt: Tensor, layer: nn.Linear, frozen: FrozenReduction) -> Tensor:
+    """:func:`reduce_modality_prompt` of ``prompt = layer(h)`` (n_items, d), differentiable in prompt and layer."""
+    given = torch.cat([layer.weight, layer.bias.unsqueeze(1)], dim=1)
+    return _reduced_directions(prompt, given @ frozen.product, given @ frozen.gram @ given.T)
+
+
 def reduce_modality_prompt(prompt: Tensor, features: Tensor, weight: Tensor) -> Tensor:
     """``normalize(P Pᵀ X) Wᵀ``: the modality prompt ``p^m_i = Σ_j (p_i·p_j) x_j`` (PromptMM, eq. 3), reduced.
 
@@ -66,5 +103,10 @@ def reduce_modality_prompt(prompt: Tensor, features: Tensor, weight: Tensor) -> 
         (n_items, d).
     """
     gram = prompt.T @ features
-    squares = ((prompt @ (gram @ gram.T)) * prompt).sum(dim=1, keepdim=True)
-    return (prompt @ (gram @ weight.T)) / squares.clamp_min(1e-24).sqrt()
+    return _reduced_directions(prompt, gram @ weight.T, gram @ gram.T)
+
+
+def _reduced_directions(prompt: Tensor, product: Tensor, gram: Tensor) -> Tensor:
+    """``p_i (G Wᵀ)`` over ``√(p_i G Gᵀ p_iᵀ)``, from ``G Wᵀ`` (d, d) and ``G Gᵀ`` (d, d)."""
+    squares = ((prompt @ gram) * prompt).sum(dim=1, keepdim=True)
+    return (prompt @ product) / squares.clamp_min(1e-24).sqrt()

@@ -14,7 +14,14 @@ from recbole_kd.bridge.recbole import BPRLoss, Config, EmbLoss, xavier_uniform_i
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Probability, Settings
 from recbole_kd.models.multimodal.base import MultiModalRecommender
-from recbole_kd.models.multimodal.prompt import Prompt, principal_components, reduce_modality_prompt
+from recbole_kd.models.multimodal.prompt import (
+    FrozenReduction,
+    Prompt,
+    freeze_reduction,
+    principal_components,
+    reduce_frozen,
+    reduce_modality_prompt,
+)
 from recbole_kd.ops.graph import (
     bipartite_graph,
     bipartite_halves,
@@ -54,12 +61,21 @@ class Views(NamedTuple):
     modalities: dict[str, tuple[Tensor, Tensor]]
     prompt: tuple[Tensor, Tensor] | None
 
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """Final users and items, then those of each modality."""
+        return [(self.user, self.item), *self.modalities.values()]
+
+    def detached(self) -> Views:
+        """The same values without gradients, and without the prompt."""
+        final, *modalities = ((users.detach(), items.detach()) for users, items in self.pairs())
+        return Views(*final, dict(zip(self.modalities, modalities, strict=True)), None)
+
 
 class Frozen(NamedTuple):
     """The parts of a trained teacher that its prompt does not change."""
 
     ids: Tensor
-    reduced: dict[str, Tensor]
+    reductions: dict[str, FrozenReduction]
 
 
 class PromptMMTeacher(MultiModalRecommender[TeacherSettings]):
@@ -95,13 +111,13 @@ class PromptMMTeacher(MultiModalRecommender[TeacherSettings]):
         """Compute everything that the losses read.
 
         Args:
-            frozen: from :meth:`freeze`; with it only what depends on the prompt is computed.
+            frozen: from :meth:`freeze`, in evaluation mode; with it only what depends on the prompt is computed.
         """
         settings = self.settings
         prompt = self.prompt() if self.prompt is not None else None
         ids = self._propagated_ids(prompt, frozen)
         user, item = ids[: self.n_users], ids[self.n_users :]
-        modalities = self._propagate_modalities({name: self._reduced(name, prompt, frozen) for name in self.reductions})
+        modalities = {name: self._propagate_modality(self._reduced(name, prompt, frozen)) for name in self.reductions}
         of_users = torch.stack([F.normalize(users, dim=1) for users, _ in modalities.values()]).sum(dim=0)
         of_items = torch.stack([F.normalize(items, dim=1) for _, items in modalities.values()]).sum(dim=0)
         user = user + settings.modality_weight * _along(of_users, user)
@@ -112,17 +128,30 @@ class PromptMMTeacher(MultiModalRecommender[TeacherSettings]):
     def freeze(self) -> Frozen:
         """Compute once what stays while only the prompt is tuned."""
         ids = layer_mean(self.graph, self._ids(), self.settings.n_layers)
-        return Frozen(ids, {name: self._reduce(name) for name in self.reductions})
+        return Frozen(ids, {name: self._frozen_reduction(name) for name in self.reductions})
+
+    def _frozen_reduction(self, name: str) -> FrozenReduction:
+        reduced = self._reduce(name)
+        if self.prompt is None:
+            return FrozenReduction(reduced, reduced.new_empty(0), reduced.new_empty(0))
+        components = self.prompt.get_buffer("item_components")
+        return freeze_reduction(components, self.features(name), self._weight(name), reduced)
+
+    def _weight(self, name: str) -> Tensor:
+        return self.get_parameter(f"reductions.{name}.weight")
 
     def _ids(self) -> Tensor:
         return torch.cat([self.user_embedding.weight, self.item_embedding.weight])
 
     def _reduced(self, name: str, prompt: tuple[Tensor, Tensor] | None, frozen: Frozen | None) -> Tensor:
         """Eq. 4: ``dropout((x + λ1 p^m) W + b)``, (n_items, d)."""
-        reduced = frozen.reduced[name] if frozen else self._reduce(name)
+        reduced = frozen.reductions[name].reduced if frozen else self._reduce(name)
         if prompt is not None:
-            weight = self.get_parameter(f"reductions.{name}.weight")
-            modal = reduce_modality_prompt(prompt[1], self.features(name), weight)
+            assert self.prompt is not None
+            if frozen:
+                modal = reduce_frozen(prompt[1], self.prompt.item, frozen.reductions[name])
+            else:
+                modal = reduce_modality_prompt(prompt[1], self.features(name), self._weight(name))
             reduced = reduced + self.settings.modality_prompt_weight * modal
         found: Tensor = self.dropout(reduced)
         return found
@@ -142,18 +171,17 @@ class PromptMMTeacher(MultiModalRecommender[TeacherSettings]):
             return start + layer_mean(self.graph, added, self.settings.n_layers)
         return layer_mean(self.graph, start + added, self.settings.n_layers)
 
-    def _propagate_modalities(self, reduced: dict[str, Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
-        """``n_modality_layers`` times to the users and back, all modalities side by side in one product.
+    def _propagate_modality(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """``n_modality_layers`` times to the users and back: (n_users, d) and (n_items, d).
 
-        The item keeps itself at each return, which would otherwise wash its own content out.
+        The item keeps itself at each return, which would otherwise wash its own content out. One modality after
+        another: side by side in one product they take longer, as fewer rows of theirs fit a processor's caches.
         """
-        items = torch.cat(list(reduced.values()), dim=1)
         users = torch.empty(0)
         for _ in range(self.settings.n_modality_layers):
             users = propagate(self.to_users, items)
             items = items + propagate(self.to_items, users)
-        sizes = self.settings.embedding_size
-        return dict(zip(reduced, zip(users.split(sizes, dim=1), items.split(sizes, dim=1), strict=True), strict=True))
+        return users, items
 
     def loss(self, batch: Batch) -> Tensor:
         """``Σ_heads BPR(final) + λ_m Σ_m BPR(F^m) + λ_pr BPR(prompt) + λ_reg L2``, a scalar."""

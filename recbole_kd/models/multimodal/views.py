@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_kd.models.multimodal.base import MultiModalRecommender
@@ -37,13 +38,18 @@ class ModalityView(nn.Module):
 
     def forward(self, ids: Tensor) -> Pair:
         """Users (n_users, d) and items (n_items, d) of this view, from item IDs (n_items, d)."""
-        items = ids * torch.sigmoid(self.gate(self.projection(self.get_buffer("features"))))
+        items = ids * torch.sigmoid(self._gates())
         if self.mean:
             items = layer_mean(self.item_graph, items, self.layers)
         else:
             for _ in range(self.layers):
                 items = propagate(self.item_graph, items)
         return propagate(self.to_users, items), items
+
+    def _gates(self) -> Tensor:
+        """``W_g (W x_i + b) + b_g``: two linear maps are one, of which the items see one product (n_items, d)."""
+        weight, bias = self.gate.weight @ self.projection.weight, self.gate(self.projection.bias)
+        return F.linear(self.get_buffer("features"), weight, bias)
 
 
 class Encoders(nn.Module):
@@ -89,18 +95,20 @@ class Encoders(nn.Module):
 
     def forward(self) -> dict[str, Pair]:
         """Users and items of every view, the ID's first."""
-        found: dict[str, Pair] = {}
-        if self.user_embedding is not None:
-            found[ID] = light_gcn(self.graph, self.user_embedding.weight, self._items(ID), self.layers)
+        found = {} if self.user_embedding is None else {ID: self.of_ids()}
         for name, view in self.views.items():
             found[name] = view(self._items(ID if self.shared_ids else name))
         return found
 
-    def tables(self) -> Pair:
-        """The embeddings of users (n_users, d) and of items in all tables side by side, (n_items, T · d)."""
-        items = torch.cat([self._items(table) for table in self.item_embeddings], dim=1)
-        users = items.new_zeros(self.n_users, 0) if self.user_embedding is None else self.user_embedding.weight
-        return users, items
+    def of_ids(self) -> Pair:
+        """Users and items of the IDs' own view, which there must be."""
+        assert self.user_embedding is not None
+        return light_gcn(self.graph, self.user_embedding.weight, self._items(ID), self.layers)
+
+    def tables(self, of_ids_alone: bool = False) -> tuple[Tensor | None, list[Tensor]]:
+        """The embeddings of users (n_users, d), None without IDs, and of items in every table, (n_items, d) each."""
+        users = None if self.user_embedding is None else self.user_embedding.weight
+        return users, [self._items(ID)] if of_ids_alone else [self._items(table) for table in self.item_embeddings]
 
     def _items(self, table: str) -> Tensor:
         return self.item_embeddings.get_parameter(f"{table}.weight")
@@ -129,12 +137,13 @@ class SharedSpecific(nn.Module):
 
         Without gates the guide is not read. A single view is passed on as it is.
         """
-        stacked = torch.stack(list(views.values()), dim=1)
         if self.query is None or len(views) == 1:
-            return stacked.squeeze(1)
-        shared = (self.query(stacked).softmax(dim=1) * stacked).sum(dim=1, keepdim=True)
+            return next(iter(views.values()))
+        stacked = torch.stack(list(views.values()))
+        shared = (self.query(stacked).softmax(dim=0) * stacked).sum(dim=0)
         specific = stacked - shared
         if self.gates:
-            specific = specific * torch.sigmoid(torch.stack([self.gates[name](guide) for name in views], dim=1))
-        parts = torch.cat([shared, specific], dim=1)
-        return parts.mean(dim=1) if self.pooling == "mean" else parts.sum(dim=1)
+            specific = specific * torch.sigmoid(torch.stack([self.gates[name](guide) for name in views]))
+        total = shared + specific.sum(dim=0)
+        joined: Tensor = total / (1 + len(views)) if self.pooling == "mean" else total
+        return joined

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.ops import losses
 from tests.models.contract import ModelContract, build
 
 NAMES = ("board", "noise")
@@ -49,6 +50,63 @@ class TestMTS4MMStudent(ModelContract):
         modal = sum(parts) / (1 if settings.specific_pooling == "sum" else 3)
         final = (views["id"] + modal).split([model.n_users, model.n_items])
         torch.testing.assert_close(model.embeddings(), final, rtol=1e-3, atol=1e-5)
+
+    @pytest.mark.parametrize("values", [{}, {"gated": False, "specific_pooling": "sum"}, {"views": ["board", "noise"]}])
+    def test_a_batch_is_fused_as_all_nodes_are_with_the_same_gradients(self, checkerboard, values):
+        made = build(self.model, checkerboard, contrast_weight=0.1, **values)
+        model, settings = made.model.train(), made.model.settings
+        batch = losses.Batch(*(made.batch[key] for key in ("user_id", "item_id", "neg_item_id")))
+        found = model.forward()
+        user, item = found.whole
+        modal = torch.cat([user, item]) - (torch.cat(found.views["id"]) if "id" in found.views else 0)
+        expected = losses.bpr(user, item, batch)
+        expected = expected + settings.reg_weight * losses.squared_norm_of_tables(*model.encoders.tables(), batch)
+        if "id" in found.views:
+            rows = batch.user.unique(), batch.positive.unique() + model.n_users
+            pairs = [(modal[row], torch.cat(found.views["id"])[row]) for row in rows]
+            expected = expected + 0.1 * sum(losses.info_nce(*pair, settings.contrast_temperature) for pair in pairs)
+        results = [
+            (loss, torch.autograd.grad(loss, list(model.parameters()))) for loss in (model.loss(batch), expected)
+        ]
+        torch.testing.assert_close(*results, rtol=1e-3, atol=1e-6)
+
+    def test_whoever_asks_for_a_batch_gets_the_same_rows(self, checkerboard):
+        made = build(self.model, checkerboard)
+        found = made.model.forward()
+        batch = losses.Batch(*(made.batch[key] for key in ("user_id", "item_id", "neg_item_id")))
+        rows = found.of(batch)
+        assert found.of(losses.Batch(*batch)) is rows
+        assert found.of(losses.Batch(*(ids[:3] for ids in batch))) is not rows
+        assert torch.equal(rows.users[rows.local.user], batch.user)
+        assert torch.equal(rows.items[rows.local.negative], batch.negative)
+        torch.testing.assert_close(rows.item, found.whole[1][rows.items])
+
+    def test_modalities_learn_at_every_nth_step(self, checkerboard):
+        made = build(self.model, checkerboard, modal_every=3)
+        model = made.model
+        batch = losses.Batch(*(made.batch[key] for key in ("user_id", "item_id", "neg_item_id")))
+        of_ids = {"encoders.user_embedding.weight", "encoders.item_embeddings.id.weight"}
+        for _ in range(2):  # an epoch each
+            model.train()
+            kept = model.forward().modal().split([model.n_users, model.n_items])
+            for step in range(5):
+                model.zero_grad()
+                loss = model.loss(batch)
+                loss.backward()
+                moved = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+                assert (moved == of_ids) == (step % 3 != 0)
+                ids, tables = model.encoders.of_ids(), model.encoders.tables(of_ids_alone=step % 3 != 0)
+                expected = losses.bpr(ids[0] + kept[0], ids[1] + kept[1], batch)
+                expected = expected + model.settings.reg_weight * losses.squared_norm_of_tables(*tables, batch)
+                torch.testing.assert_close(loss, expected)
+                with torch.no_grad():  # the IDs move on
+                    model.encoders.user_embedding.weight.add_(0.01)
+                if step == 2:
+                    kept = model.forward().modal().split([model.n_users, model.n_items])
+
+    def test_gates_of_two_linear_maps(self, checkerboard):
+        view = build(self.model, checkerboard).model.encoders.views["board"]
+        torch.testing.assert_close(view._gates(), view.gate(view.projection(view.features)), rtol=1e-4, atol=1e-6)
 
     @pytest.mark.parametrize("name", ["id", "board"])
     def test_inference_from_one_view_is_that_view(self, checkerboard, name):

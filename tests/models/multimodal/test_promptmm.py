@@ -6,7 +6,12 @@ from torch.nn import functional as F
 
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.models.multimodal.prompt import principal_components, reduce_modality_prompt
+from recbole_kd.models.multimodal.prompt import (
+    freeze_reduction,
+    principal_components,
+    reduce_frozen,
+    reduce_modality_prompt,
+)
 from tests.models.contract import ModelContract, build
 
 
@@ -100,6 +105,19 @@ def test_reduced_modality_prompt_equals_the_quadratic_formula():
     torch.testing.assert_close(reduce_modality_prompt(prompt, features, weight), expected)
     inputs = [tensor.requires_grad_() for tensor in (prompt, features, weight)]
     assert torch.autograd.gradcheck(reduce_modality_prompt, inputs)
+
+
+def test_the_frozen_reduction_is_the_same_with_the_same_gradients():
+    torch.manual_seed(0)
+    components, features, weight = torch.randn(9, 3), torch.randn(9, 7), torch.randn(3, 7)
+    layer = torch.nn.Linear(3, 3)
+    frozen = freeze_reduction(components, features, weight, features @ weight.T)
+    prompts = [layer(components) for _ in range(2)]
+    found = reduce_frozen(prompts[0], layer, frozen), reduce_modality_prompt(prompts[1], features, weight)
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+    of_loss = torch.randn(9, 3)
+    gradients = [torch.autograd.grad((one * of_loss).sum(), list(layer.parameters())) for one in found]
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-4)
 
 
 def test_a_zero_prompt_gives_zero_and_a_finite_gradient():
