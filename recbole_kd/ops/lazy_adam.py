@@ -50,7 +50,7 @@ class LazyAdam(torch.optim.Optimizer):
             state["last"] = parameter.new_zeros(parameter.shape[:1] or 1)  # its type is what a state dict keeps
         whole = [parameter, state["exp_avg"], state["exp_avg_sq"]]
         if not gradient.is_sparse:
-            self._step([whole[0]], [gradient], *([one] for one in whole[1:]), state["step"], group)
+            self._step(parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state["step"], group)
             state["last"].fill_(float(state["step"]))
             return
         gradient = gradient.coalesce()
@@ -59,26 +59,19 @@ class LazyAdam(torch.optim.Optimizer):
         passed = (float(state["step"]) - state["last"][ids]).unsqueeze(1)  # one more is decayed by the step itself
         for moments, beta in zip(rows[1:], group["betas"], strict=True):
             moments.mul_(beta**passed)
-        self._step([rows[0]], [gradient], [rows[1]], [rows[2]], state["step"], group)
+        self._step(rows[0], gradient, rows[1], rows[2], state["step"], group)
         for one, moved in zip(whole, rows, strict=True):
             one.index_copy_(0, ids, moved)
         state["last"][ids] = float(state["step"])
 
     @staticmethod
-    def _step(
-        values: list[Tensor],
-        gradients: list[Tensor],
-        first: list[Tensor],
-        second: list[Tensor],
-        step: Tensor,
-        group: dict[str, Any],
-    ) -> None:
+    def _step(value: Tensor, gradient: Tensor, first: Tensor, second: Tensor, step: Tensor, group: Any) -> None:
         """Adam's own, in place; it counts the step too."""
         adam(
-            values,
-            gradients,
-            first,
-            second,
+            [value],
+            [gradient],
+            [first],
+            [second],
             [],
             [step],
             fused=True,
