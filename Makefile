@@ -10,7 +10,7 @@ INPUTS := setup.py pyproject.toml constraints.txt requirements.lock scripts/envi
 # uv leaves compiling to the first import, which is therefore made here, and stores what it compiles.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test slow cases fuzz audit lock lint install smoke browser docs clean
+.PHONY: demo bench test slow cases fuzz audit lock lint install smoke browser docs clean
 
 $(READY): $(INPUTS)
 	sh scripts/environment.sh $(VENV) '$(PYTHON)' -e '.[test]'
@@ -60,6 +60,10 @@ slow: $(READY)
 CASES := ../shared/cases/run.py
 cases: $(READY)
 	@if [ -f $(CASES) ]; then $(RUN) $(CASES) --python $(RUN); else echo "no case is run: there is no $(CASES)"; fi
+
+# What the documentation says of speed, in one table and benchmarks/results.json: make bench ONLY=ranking
+bench: $(READY)
+	$(RUN) benchmarks/run.py --only='$(ONLY)'
 
 # Spoilt files and words through all doors, some thousand of them, with counts: make fuzz N=10000 SEED=1
 INPUTS_OF_FUZZ := $(or $(N),10000)
