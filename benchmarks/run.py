@@ -98,7 +98,7 @@ def measured(case: Case, data: Path, caches: Path, lines: dict[str, dict[str, An
     places = {"data": shlex.quote(str(data)), "cache": shlex.quote(str(cache))}
     if case.words not in lines:
         if case.teacher and not cache.is_dir():
-            folders = [f"--cache_dir={cache}", f"--checkpoint_dir={caches / 'saved'}", "--log_dir="]
+            folders = [f"--cache_dir={cache}", f"--checkpoint_dir={caches / 'saved'}", "--log_dir=null"]
             teacher = shlex.split(case.teacher.format(**places))
             ended = run(["-m", "recbole_kd", "teach", *teacher, *folders, "--show_progress=false"])
             if ended.returncode:

@@ -49,6 +49,7 @@ class LazyAdam(torch.optim.Optimizer):
             state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
             state["last"] = parameter.new_zeros(parameter.shape[:1] or 1)  # its type is what a state dict keeps
         whole = [parameter, state["exp_avg"], state["exp_avg_sq"]]
+        state["step"] = state["step"].to(parameter.device)  # where a state dict does not put it
         if not gradient.is_sparse:
             self._step(parameter, gradient, state["exp_avg"], state["exp_avg_sq"], state["step"], group)
             state["last"].fill_(float(state["step"]))
