@@ -76,10 +76,10 @@ def test_one_that_ends_the_process_is_one_sentence_too(numbers, monkeypatch):
 
 def test_no_other_package_changes_a_model_of_recboles(monkeypatch):
     for found in (MODELS, DISTILLERS):
-        monkeypatch.setattr(found, "_registered", {"BPR": object, "NeuMF": object})
-    assert find_model("BPR").__module__ == "recbole.model.general_recommender.bpr"
+        monkeypatch.setattr(found, "_registered", {"DMF": object, "NeuMF": object})
+    assert find_model("DMF").__module__ == "recbole.model.general_recommender.dmf"
     assert find_model("LightGCN").__module__ == "recbole_kd.models.lightgcn"  # ours is RecBole's, but faster
-    assert "BPR" not in own_names()
+    assert "DMF" not in own_names()
 
 
 def test_what_cannot_be_registered_is_one_sentence(numbers):
