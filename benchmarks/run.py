@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("--source", type=Path, default="../shared/data", help="folder of published files")
     parser.add_argument("--out", default=str(HERE / "results.json"))
     parser.add_argument("--before", default=str(HERE / "before.json"))
+    parser.add_argument("--markdown", action="store_true", help="print the table as the documentation has it")
     given = parser.parse_args()
     cases = [case for case in CASES if given.only.lower() in case.what.lower() and (given.slow or not case.slow)]
     if not cases:
@@ -69,7 +70,8 @@ def main() -> int:
             write_json(str(out), {**facts(), "figures": kept})
     rows = [row(case, kept[case.what], before.get(case.what, {})) for case in cases]
     headers = ["what", "before", "after", "peer", "limit", "ratio", ""]
-    print(tabulate(rows, headers, disable_numparse=True, colalign=("left", *["right"] * 5, "left")))
+    form = "github" if given.markdown else "simple"
+    print(tabulate(rows, headers, form, disable_numparse=True, colalign=("left", *["right"] * 5, "left")))
     return int(any(one[-1] not in ("", "left out") for one in rows))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -46,12 +47,15 @@ def threads(wanted: int | str, *modules: nn.Module) -> Iterator[int]:
     """Within the block PyTorch has as many threads as ``wanted``, which the block gets.
 
     Args:
-        wanted: a number, or ``auto``: by the sizes of ``modules``, and no more than PyTorch has before, which are those
+        wanted: a number, of which no more are taken than there are cores, or ``auto``: by the sizes of ``modules``, and no more than PyTorch has before, which are those
             of ``OMP_NUM_THREADS``, else one a core.
         modules: that are trained and read.
     """
     before = torch.get_num_threads()
-    chosen = threads_for(numbers_of(*modules), before) if wanted == "auto" else int(wanted)
+    if wanted == "auto":
+        chosen = threads_for(numbers_of(*modules), before)
+    else:
+        chosen = min(int(wanted), max(os.cpu_count() or 1, before))
     torch.set_num_threads(chosen)
     try:
         yield chosen

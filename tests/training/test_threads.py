@@ -46,16 +46,24 @@ def test_threads_by_size(numbers, most, expected):
     assert threads_for(numbers, most) == expected
 
 
-def test_they_are_given_back_after_an_error_too():
+def test_they_are_given_back_after_an_error_too(monkeypatch):
     before = torch.get_num_threads()
+    monkeypatch.setattr("os.cpu_count", lambda: before + 2)
     with contextlib.suppress(RuntimeError), threads(before + 2) as used:
         assert used == torch.get_num_threads() == before + 2
         raise RuntimeError
     assert torch.get_num_threads() == before
 
 
+def test_no_more_than_there_are_cores(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with threads(1000) as used:
+        assert used == torch.get_num_threads() == max(2, torch.get_num_threads())
+
+
 @pytest.mark.parametrize("given", ["auto", 2])
-def test_a_run_says_and_records_them(given, checkerboard, caplog):
+def test_a_run_says_and_records_them(given, checkerboard, caplog, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
     before = torch.get_num_threads()
     config = make_config("BPR", checkerboard, config_dict={"threads": given, "epochs": 1, "state": "info"})
     with caplog.at_level(logging.INFO):
