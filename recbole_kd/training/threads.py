@@ -47,8 +47,8 @@ def threads(wanted: int | str, *modules: nn.Module) -> Iterator[int]:
     """Within the block PyTorch has as many threads as ``wanted``, which the block gets.
 
     Args:
-        wanted: a number, of which no more are taken than there are cores, or ``auto``: by the sizes of ``modules``, and no more than PyTorch has before, which are those
-            of ``OMP_NUM_THREADS``, else one a core.
+        wanted: a number, of which no more are taken than there are cores, or ``auto``: by the sizes of ``modules``, and
+            no more than PyTorch has before, which are those of ``OMP_NUM_THREADS``, else one a core.
         modules: that are trained and read.
     """
     before = torch.get_num_threads()
