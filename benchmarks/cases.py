@@ -57,7 +57,7 @@ def _rcekd(student: str, dataset: str, limit: float, how: str, teacher: str, set
     return Case(
         f"RCE-KD on {dataset}, {student} of 20, {how}",
         f"distil_epoch.py --dataset={dataset} --data_path={{data}} --cache_dir={{cache}} --student={student} "
-        f"--student_embedding_size=20 --epochs=15 --threads=1 {settings}",
+        f"--student_embedding_size=20 --epochs=10 --warm_up=5 --threads=1 {settings}",
         "distilled_seconds",
         "alone_seconds",
         limit,
@@ -84,9 +84,10 @@ def _stock(model: str, limit: float, epochs: int) -> Case:
     )
 
 
-def _growth(model: str, words: str, limit: float = 1.5) -> Case:
-    title = f"{model}, an interaction at 10 k and at 100 k users"
-    return Case(title + words.replace(" --", ", "), f"growth.py --model={model}{words}", "", "", limit)
+def _growth(model: str, words: str, users: str = "100,000", slow: bool = False) -> Case:
+    title = f"{model}, an interaction at {users} users against one at 10,000 ({words})"
+    words = f"growth.py --model={model} --users=10000,{users.replace(',', '')} {words}"
+    return Case(title, words, "", "", 1.5, slow=slow)
 
 
 CASES = [
@@ -102,12 +103,14 @@ CASES = [
     _stock("LightGCN", 15, 1),
     *(_ranking(dataset, limit) for dataset, limit in (("gowalla", 10.0), ("", 10.0))),
     *(_ranking(dataset, 6.0) for dataset in ("ml-100k", "lfm2k", "tiktok")),
-    Case("PromptMM's teacher beside a busy process", "busy.py", "busy_milliseconds", "quiet_milliseconds", 1.2),
+    Case(
+        "PromptMM's teacher beside a busy process", "busy.py --steps=10", "busy_milliseconds", "quiet_milliseconds", 1.2
+    ),
     Case("a refused argument, of 0.5 s", "starting.py", "", "", 1.0),
     Case("a list for one user, of 2 s", "starting.py", "", "", 1.0, ratio="recommend_ratio"),
-    _growth("BPR", " --lazy_adam=true"),
-    _growth("BPR", " --lazy_adam=true --users=10000,1000000"),
-    _growth("LightGCN", " --scaled_batch --steps=4"),
-    _growth("RCEKD", " --steps=20"),
+    _growth("BPR", "--lazy_adam=true"),
+    _growth("BPR", "--lazy_adam=true", "1,000,000", slow=True),
+    _growth("LightGCN", "--scaled_batch --steps=4"),
+    _growth("RCEKD", "--steps=20"),
     Case("kNN graph, 50,000 × 4,096, of 2 minutes", "knn_graph.py", "", "", 1.0, slow=True),
 ]

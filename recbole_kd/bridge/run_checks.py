@@ -126,7 +126,7 @@ def _check_lazy_adam(settings: RunSettings) -> None:
         if settings.lazy_adam and value:
             raise UserError(
                 f"lazy_adam moves the rows of a batch alone, by Adam, and {key}={value} concerns all rows or another "
-                "optimiser; leave one of the two out"
+                "optimiser; leave one of the two out, or write student_lazy_adam for the student alone"
             )
 
 

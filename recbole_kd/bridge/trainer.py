@@ -21,7 +21,7 @@ from recbole_kd.bridge.snapshots import SnapshotMixin
 from recbole_kd.bridge.ticks import ticking
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import plain_values
-from recbole_kd.ops.lazy_adam import LazyAdam
+from recbole_kd.ops.lazy_adam import LazyAdam, can_be_fused
 from recbole_kd.ops.row_gradients import ask_for_rows
 
 History = list[dict[str, Any]]
@@ -54,14 +54,15 @@ class SafeTrainerMixin(SnapshotMixin):
         optimizer = super()._build_optimizer(**kwargs)
         if type(optimizer) not in (torch.optim.Adam, torch.optim.AdamW):
             return optimizer
-        groups = [{**group, "fused": True} for group in optimizer.param_groups]
-        if not self.config["lazy_adam"]:
-            fused: torch.optim.Optimizer = type(optimizer)(groups, fused=True)
-            return fused
-        for module in self.model.modules():
-            if isinstance(module, nn.Embedding):
-                ask_for_rows(module)
-        return LazyAdam({key: group[key] for key in ("params", "lr")} for group in groups)
+        groups = optimizer.param_groups
+        if self.config["lazy_adam"]:
+            for module in self.model.modules():
+                if isinstance(module, nn.Embedding):
+                    ask_for_rows(module)
+            return LazyAdam({key: group[key] for key in ("params", "lr")} for group in groups)
+        if all(can_be_fused(parameter) for group in groups for parameter in group["params"]):
+            optimizer = type(optimizer)([{**group, "fused": True} for group in groups], fused=True)
+        return optimizer
 
     def use_stage(self, checkpoint: Path, stage: str | None) -> None:
         """Write checkpoints to ``checkpoint``, and TensorBoard's events to a folder of this stage if it has a name."""

@@ -60,7 +60,7 @@ def nearest_items(
 ) -> Neighbours:
     """The ``k`` items of largest cosine to each item, block by block: never an (n_items, n_items) matrix.
 
-    Of equal ones that with the lower id.
+    Of equal ones that with the lower id; rows of many features that are copies may round differently, and rank so.
 
     Args:
         features: (n_items, d); row 0 is the padding. A row of zeros is an item without features, nobody's neighbour.

@@ -111,8 +111,10 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
         self.diagnostics = {}
         if not settings.kd_weight or settings.kd_variant == "full_ce":
             return
-        if self._sets is not None and epoch % settings.kd_renew:
-            return
+        if self._sets is not None:
+            self._sets = _Sets(*(part.to(student.device) for part in self._sets))  # a snapshot's lie on the CPU
+            if epoch % settings.kd_renew:
+                return
         measured: dict[str, list[Tensor]] = {}
         for block in score_blocks(student, self._users):
             parts, values = self._renew(block)

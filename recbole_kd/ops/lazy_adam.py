@@ -10,6 +10,11 @@ from torch import Tensor
 from torch.optim.adam import adam
 
 
+def can_be_fused(parameter: Tensor) -> bool:
+    """Whether PyTorch's fused Adam moves a parameter rightly: no complex numbers, no view with gaps."""
+    return parameter.is_floating_point() and parameter.is_contiguous()
+
+
 class LazyAdam(torch.optim.Optimizer):
     """Adam (Kingma and Ba, 2015) that leaves rows without a gradient where they are.
 
@@ -75,7 +80,7 @@ class LazyAdam(torch.optim.Optimizer):
             [second],
             [],
             [step],
-            fused=True,
+            fused=can_be_fused(value),
             amsgrad=False,
             beta1=group["betas"][0],
             beta2=group["betas"][1],

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from recbole_kd.ops.row_gradients import gradient_of_rows, wants_rows
 
@@ -25,6 +26,7 @@ class _Margins(torch.autograd.Function):
         return (mine * difference).sum(dim=1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         user, positive, negative, mine, difference = ctx.saved_tensors
         gradient = gradients[0].unsqueeze(1)

@@ -78,6 +78,25 @@ def test_adam_is_fused_and_is_adam_up_to_rounding(learner, checkerboard, tmp_pat
     assert not torch.equal(weights[0], nn.Linear(8, 8).weight)
 
 
+@pytest.mark.parametrize(
+    "value", [torch.ones(3, dtype=torch.complex64), torch.ones(4, 6)[:, ::2]], ids=["complex", "with gaps"]
+)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_what_the_fused_adam_gets_wrong_is_left_to_the_plain_one(value, lazy, checkerboard):
+    config = make_config("BPR", checkerboard, config_dict={"use_gpu": False, "lazy_adam": lazy})
+    module = nn.Module()
+    module.value = nn.Parameter(value.clone() if value.is_complex() else value)
+    optimizer = make_trainer(config, module).optimizer
+    expected = torch.nn.Parameter(value.clone())
+    plain = torch.optim.Adam([expected])
+    for _ in range(3):
+        for parameter, one in ((module.value, optimizer), (expected, plain)):
+            parameter.grad = None
+            parameter.abs().pow(2).sum().backward()
+            one.step()
+    torch.testing.assert_close(module.value.detach(), expected.detach())
+
+
 def test_other_optimisers_stay_recboles(checkerboard):
     config = make_config("BPR", checkerboard, config_dict={"learner": "sgd", "use_gpu": False})
     assert type(make_trainer(config, nn.Linear(2, 2)).optimizer) is torch.optim.SGD

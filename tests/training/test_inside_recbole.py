@@ -219,8 +219,8 @@ class TestStudentInStockRecBole:
 class TestBestEpoch:
     def test_the_students_best_epoch_is_kept_and_not_its_last(self, checkerboard):
         """Stock RecBole gives ``fit`` no test loader, so nothing but the stage itself brings the best weights back."""
-        values = {**VALUES, "epochs": 6, "learning_rate": 0.3, "student": "BPR", "teacher": "BPR"}
-        values |= {"kd_topk": 4, "kd_samples": 3, "checkpoint_dir": "ours"}
+        values = {**VALUES, "epochs": 8, "learning_rate": 1.0, "student": "BPR", "teacher": "BPR"}
+        values |= {"kd_topk": 4, "kd_samples": 3, "kd_renew": 1, "kd_hold": 1, "checkpoint_dir": "ours"}
         ours = pipeline.run("RCEKD", checkerboard, config_dict=values).stages[-1]
         scores = [entry["valid"]["ndcg@3"] for entry in ours.history]
         assert scores[-1] < max(scores)

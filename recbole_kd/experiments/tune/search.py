@@ -97,6 +97,8 @@ class Search:
         check_outputs(config)
         given = config["search"] or {}
         held = {key: None for key in self._values if key not in given}
+        if config["lazy_adam"]:
+            held["weight_decay"] = None  # which it does not go with
         student = plan.result.config.model if plan.distiller else None
         self.ranges = read_ranges(config.model, student, {**held, **given})
         self._defaults = {key: default_of(key, plan) for key in self.ranges}
