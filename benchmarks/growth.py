@@ -48,6 +48,13 @@ def timed(work: Callable[[], Any]) -> float:
     return time.process_time() - start
 
 
+def numbers(text: str) -> list[int]:
+    found = [int(word) for word in text.split(",")]
+    if min(found) < 100:
+        raise ValueError(text)
+    return found
+
+
 def items_of(users: int) -> int:
     return int(min(users / 2, 5000 * math.sqrt(users / 10_000)))
 
@@ -55,15 +62,15 @@ def items_of(users: int) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=("BPR", "LightGCN", "RCEKD"), default="BPR")
-    parser.add_argument("--users", default="10000,100000")
+    parser.add_argument("--users", type=numbers, default="10000,100000", help="how many, or several as 10000,100000")
     parser.add_argument("--interactions", type=int, default=20, help="of each user")
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", type=int, default=40, choices=range(1, 10_001), metavar="N")
     parser.add_argument("--scaled_batch", action="store_true", help="2,048 at 10,000 users, and so in proportion")
     parser.add_argument("--threads", type=int, default=1)
     arguments, further = parser.parse_known_args()
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
-    found = [measure(arguments, int(users), further) for users in arguments.users.split(",")]
+    found = [measure(arguments, users, further) for users in arguments.users]
     costs = [one["microseconds"] for one in found]
     what = {"benchmark": "growth", "model": arguments.model, "settings": further}
     what |= {"scaled_batch": arguments.scaled_batch, "threads": arguments.threads}

@@ -72,6 +72,8 @@ def main() -> int:
     headers = ["what", "before", "after", "peer", "limit", "ratio", ""]
     form = "github" if given.markdown else "simple"
     print(tabulate(rows, headers, form, disable_numparse=True, colalign=("left", *["right"] * 5, "left")))
+    for why in sorted({found["left_out"] for found in (kept[case.what] for case in cases) if "left_out" in found}):
+        print(f"left out: {why}")
     return int(any(one[-1] not in ("", "left out") for one in rows))
 
 

@@ -36,6 +36,8 @@ often used:
   --resume=false         train again what checkpoint_dir holds already
   --log_dir=log          where the log of the run is written, with its settings; null: nowhere
   --show_progress=false  no progress bar
+  --threads=auto         CPU threads, a number or by the sizes of what is trained
+  --lazy_adam=true       move only those rows of embeddings that a batch reads, for large catalogues
   --seed=2020 --epochs=300 --stopping_step=10 --learning_rate=0.001
 
 The command line beats YAML files, which beat <data_path>/<name>/<name>.yaml, which beats properties/.
