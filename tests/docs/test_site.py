@@ -154,7 +154,7 @@ def test_readme_is_short():
         "make test",
         "pip install",
         "import recbole_kd",
-        "95 %",
+        "97 %",
         "13.1",
         "docs/compare-ml-100k.png",
     ):
