@@ -119,7 +119,7 @@ def run(words: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     if not words[0].endswith("busy.py"):  # which is about the threads that a run takes by itself
         environment["OMP_NUM_THREADS"] = "1"
-    return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)  # nosec B603
 
 
 def facts() -> dict[str, Any]:
