@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 import torch
@@ -52,7 +51,11 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
 
     Pickled loaders that lie in ``checkpoint_dir`` are not looked at.
     """
-    with no_saved_loaders(), _ours("Sampler", TabledSampler), _ours("TrainDataLoader", SlicedTrainLoader):
+    with (
+        no_saved_loaders(),
+        lent(recbole_data, "Sampler", TabledSampler),
+        lent(recbole_data, "TrainDataLoader", SlicedTrainLoader),
+    ):
         loaders = Loaders(*data_preparation(config, dataset))
     if mask_train_only and isinstance(loaders.test, FullSortEvalDataLoader):
         _mask_train_only(loaders)
@@ -60,11 +63,6 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
         if ranks_all_items(loader):
             loader.collate_fn = _FlatCollate(loader)
     return loaders
-
-
-def _ours(name: str, ours: type) -> AbstractContextManager[None]:
-    """Within the block RecBole makes one of ours where it would make its own."""
-    return lent(recbole_data, name, ours)
 
 
 def ranks_all_items(loader: Any) -> bool:

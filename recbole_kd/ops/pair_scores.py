@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recbole_kd.ops.row_gradients import gradient_of_rows
+
 _NUMBERS_AT_ONCE = {"cpu": 2**18, "cuda": 2**24}  # on a CPU as much as its cache holds
 
 
@@ -30,14 +32,15 @@ class _DotScores(torch.autograd.Function):
         of_users, of_items, users, items = ctx.saved_tensors
         gradient, rows = gradients[0].contiguous(), of_users[users]
         sums = F.embedding_bag(items, of_items, per_sample_weights=gradient, mode="sum")
-        to_users = torch.zeros_like(of_users).index_add_(0, users, sums)
+        to_users = gradient_of_rows(of_users.shape, [(users, sums)], rows_alone=False)
         if rows.device.type == "cpu":
             starts = np.arange(0, items.numel() + 1, items.shape[1])
             shape = (len(items), len(of_items))
             weights = sp.csr_array((gradient.flatten().numpy(), items.flatten().numpy(), starts), shape=shape)
             return to_users, torch.from_numpy(weights.T @ rows.numpy()), None, None
         outer = gradient.unsqueeze(2) * rows.unsqueeze(1)
-        return to_users, torch.zeros_like(of_items).index_add_(0, items.flatten(), outer.flatten(0, 1)), None, None
+        read = [(items.flatten(), outer.flatten(0, 1))]
+        return to_users, gradient_of_rows(of_items.shape, read, rows_alone=False), None, None
 
 
 def _products(rows: Tensor, of_items: Tensor, items: Tensor) -> Tensor:
