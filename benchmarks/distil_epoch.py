@@ -27,6 +27,7 @@ from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
 from recbole_kd.distillers.base import Teacher
+from recbole_kd.foundation.allocator import keep_freed_memory
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import make_config
 from recbole_kd.scoring.cache import TeacherCache
@@ -46,6 +47,7 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="PyTorch's CPU threads")
     arguments, further = parser.parse_known_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     words = [*further, "--use_gpu=False", "--state=error", "--show_progress=False"]
     config = make_config(arguments.model, arguments.dataset, arguments=words)
     student = make_plan(config).configs["student"]

@@ -28,8 +28,9 @@ def main() -> None:
     nearest_items(features, arguments.k, show_progress=True)
     found = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time() - processor}
     found |= {"peak_megabytes": peak_megabytes(), "before_megabytes": before}
+    ratio = round(max(found["seconds"] / 120, found["peak_megabytes"] / 2048), 2)
     rounded = {name: round(value, 1) for name, value in found.items()}
-    print(json.dumps({"benchmark": "knn_graph", **vars(arguments), "threads": torch.get_num_threads(), **rounded}))
+    print(json.dumps({"benchmark": "knn_graph", **vars(arguments), "threads": torch.get_num_threads(), **rounded, "ratio": ratio}))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
 from recbole_kd.distillers.base import Teacher
+from recbole_kd.foundation.allocator import keep_freed_memory
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import make_config
 from recbole_kd.scoring.model_scores import scores_of
@@ -47,12 +48,14 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="PyTorch's CPU threads")
     arguments, further = parser.parse_known_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     words = [*further, "--use_gpu=False", "--state=error", "--show_progress=False"]
     config = settings(arguments.model, arguments.dataset, words)
     student = make_plan(config).configs["student"]
     trainers = {"alone": alone(student), "distilled": distilled(config)}
     if arguments.model == "MTS4MM":
-        trainers["lightgcn"] = alone(settings("LightGCN", arguments.dataset, words[len(further) :]))
+        own = [word for word in words if word not in further or word.startswith("--data_path=")]
+        trainers["lightgcn"] = alone(settings("LightGCN", arguments.dataset, own))
     seconds: dict[str, list[float]] = {name: [] for name in trainers}
     for epoch in trange(arguments.warm_up + arguments.epochs, desc="epochs of each", disable=None):
         for name, (trainer, train) in trainers.items():

@@ -117,7 +117,7 @@ def measured(case: Case, data: Path, caches: Path, lines: dict[str, dict[str, An
 
 def run(words: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    if not words[0].endswith("busy.py"):  # which is about the threads that a run takes by itself
+    if not words[0].endswith(("busy.py", "knn_graph.py")):  # which are about all cores
         environment["OMP_NUM_THREADS"] = "1"
     return subprocess.run([sys.executable, *words], env=environment, capture_output=True, text=True, check=False)  # nosec B603
 

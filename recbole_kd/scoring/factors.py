@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.foundation.npy import open_array
+from recbole_kd.ops.all_products import all_products
 from recbole_kd.ops.pair_scores import pair_scores
 from recbole_kd.scoring.scores import Pair
 
@@ -50,7 +51,7 @@ class Factors:
 
     def score_all(self, states: Tensor) -> Tensor:
         """Scores (B, n_items) of every item, on the device of ``states``."""
-        return (self.users[states.to(self.device)].float() @ self.items.float().T).to(states.device)
+        return all_products(self.users[states.to(self.device)].float(), self.items.float()).to(states.device)
 
     def topk(self, states: Tensor, k: int) -> Pair:
         """Not kept here: a cache has lists of its own."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from recbole_kd.bridge.recbole import GeneralRecommender, Interaction
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.ops.all_products import all_products
 from recbole_kd.ops.blocks import PAIRS_AT_ONCE, blocks
 from recbole_kd.ops.pair_scores import dot_scores, pair_scores
 from recbole_kd.ops.ragged import Ragged
@@ -81,7 +82,7 @@ class ModelScores:
         """Scores (B, n_items) of every item, the padding's included."""
         if self._embeddings is not None:
             of_users, of_items = self._embeddings()
-            return of_users[states] @ of_items.T
+            return all_products(of_users[states], of_items)
         try:
             scores = self.model.full_sort_predict(Interaction({self.model.USER_ID: states}))
             return scores.view(len(states), -1)

@@ -12,6 +12,7 @@ from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import matrix_of
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.settings import Settings
+from recbole_kd.ops.all_products import all_products
 from recbole_kd.ops.losses import Batch
 
 OwnSettings = TypeVar("OwnSettings", bound=Settings)
@@ -95,7 +96,7 @@ class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
     def full_sort_predict(self, interaction: Interaction) -> Tensor:
         """Scores of all items for the users of the batch, flat, (B · n_items,)."""
         users, items = self._restored()
-        return (users[interaction[self.USER_ID]] @ items.T).view(-1)
+        return all_products(users[interaction[self.USER_ID]], items).view(-1)
 
     def forget(self) -> None:
         """Compute the embeddings anew at the next scoring; called where parameters change."""
