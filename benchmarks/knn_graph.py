@@ -30,7 +30,8 @@ def main() -> None:
     found |= {"peak_megabytes": peak_megabytes(), "before_megabytes": before}
     ratio = round(max(found["seconds"] / 120, found["peak_megabytes"] / 2048), 2)
     rounded = {name: round(value, 1) for name, value in found.items()}
-    print(json.dumps({"benchmark": "knn_graph", **vars(arguments), "threads": torch.get_num_threads(), **rounded, "ratio": ratio}))
+    what = {"benchmark": "knn_graph", **vars(arguments), "threads": torch.get_num_threads()}
+    print(json.dumps({**what, **rounded, "ratio": ratio}))
 
 
 if __name__ == "__main__":
