@@ -99,6 +99,8 @@ CASES = [
     _rcekd("LightGCN", "citeulike", 1.1, "with its tuned settings", _CITEULIKE),
     _rcekd("BPR", "office", 2, "by default", _OFFICE),
     _rcekd("LightGCN", "office", 2, "by default", _OFFICE),
+    _rcekd("BPR", "office", 2, "lists every 20 epochs", _OFFICE, "--kd_renew=20 --epochs=20"),
+    _rcekd("LightGCN", "office", 2, "lists every 20 epochs", _OFFICE, "--kd_renew=20 --epochs=20"),
     _stock("BPR", 4, 5),
     _stock("LightGCN", 15, 1),
     *(_ranking(dataset, limit) for dataset, limit in (("gowalla", 10.0), ("", 10.0))),
