@@ -1,12 +1,12 @@
 """Runs the benchmarks of ``cases.py``, prints one table, and writes the figures with the machine they come from.
 
-    python benchmarks/run.py [--only=WORD] [--slow] [--data_path=dataset] [--source=../shared/data]
+    python benchmarks/run.py [--only=WORD] [--slow] [--kept] [--data_path=dataset] [--source=../shared/data]
         [--out=benchmarks/results.json] [--before=benchmarks/before.json]
 
 Each case is a process of its own with one thread, one after another. A data set that is not in ``--data_path`` is made
 there of the published files in ``--source``; a case that has neither is left out, and the table says so. One that fails
 or misses its limit is said so too, and the exit status is then 1. ``--before`` is a file that this program wrote for an
-earlier commit, whose ratios stand in a column.
+earlier commit: what ours took then, and its ratio, stand in two columns.
 """
 
 from __future__ import annotations
@@ -53,13 +53,28 @@ def main() -> int:
     parser.add_argument("--source", type=Path, default="../shared/data", help="folder of published files")
     parser.add_argument("--out", default=str(HERE / "results.json"))
     parser.add_argument("--before", default=str(HERE / "before.json"))
+    parser.add_argument("--kept", action="store_true", help="measure nothing, and print what --out holds")
     parser.add_argument("--markdown", action="store_true", help="print the table as the documentation has it")
     given = parser.parse_args()
     cases = [case for case in CASES if given.only.lower() in case.what.lower() and (given.slow or not case.slow)]
     if not cases:
         parser.error(f"no case has {given.only!r} in its title")
-    out, before = Path(given.out), _figures(Path(given.before))
-    kept = _figures(out)
+    kept, before = _figures(Path(given.out)), _figures(Path(given.before))
+    if given.kept:
+        cases = [case for case in cases if case.what in kept]
+    else:
+        measure(cases, given, kept)
+    rows = [row(case, kept[case.what], before.get(case.what, {})) for case in cases]
+    headers = ["what", "before", "after", "peer", "limit", "ratio before", "ratio", ""]
+    form = "github" if given.markdown else "simple"
+    print(tabulate(rows, headers, form, disable_numparse=True, colalign=("left", *["right"] * 6, "left")))
+    for why in sorted({found["left_out"] for found in (kept[case.what] for case in cases) if "left_out" in found}):
+        print(f"left out: {why}")
+    return int(any(one[-1] not in ("", "left out") for one in rows))
+
+
+def measure(cases: list[Case], given: argparse.Namespace, kept: dict[str, Any]) -> None:
+    """Measure one case after the other into ``kept``, and write that after each."""
     for name in sorted({case.needs for case in cases} & SOURCES.keys()):
         make_dataset(name, given.source, given.data_path)
     lines: dict[str, dict[str, Any]] = {}  # what a script has printed serves every case of the same words
@@ -67,14 +82,7 @@ def main() -> int:
         for case in (bar := tqdm(cases, disable=None)):
             bar.set_description(case.what)
             kept[case.what] = measured(case, given.data_path, Path(caches), lines)
-            write_json(str(out), {**facts(), "figures": kept})
-    rows = [row(case, kept[case.what], before.get(case.what, {})) for case in cases]
-    headers = ["what", "before", "after", "peer", "limit", "ratio", ""]
-    form = "github" if given.markdown else "simple"
-    print(tabulate(rows, headers, form, disable_numparse=True, colalign=("left", *["right"] * 5, "left")))
-    for why in sorted({found["left_out"] for found in (kept[case.what] for case in cases) if "left_out" in found}):
-        print(f"left out: {why}")
-    return int(any(one[-1] not in ("", "left out") for one in rows))
+            write_json(given.out, {**facts(), "figures": kept})
 
 
 def make_dataset(name: str, source: Path, data: Path) -> None:
@@ -135,12 +143,14 @@ def facts() -> dict[str, Any]:
 def row(case: Case, found: dict[str, Any], before: dict[str, Any]) -> list[str]:
     if case.ratio not in found:
         why = "left out" if "left_out" in found else f"failed: {found.get('failed', 'it gave no figure')}"
-        return [case.what, *["–"] * 5, why]
+        return [case.what, *["–"] * 6, why]
     ratio = found[case.ratio]
     reached = ratio <= case.limit if case.at_most else ratio >= case.limit
     limit = f"{'≤' if case.at_most else '≥'} {case.limit:g}"
-    values = [_number(one.get(field)) for one, field in ((found, case.ours), (found, case.peer))]
-    return [case.what, _number(before.get(case.ratio)), *values, limit, _number(ratio), "" if reached else "missed"]
+    fields = (before, case.ours), (found, case.ours), (found, case.peer)
+    ratios = _number(before.get(case.ratio)), _number(ratio)
+    values = [_number(one.get(field)) for one, field in fields]
+    return [case.what, *values, limit, *ratios, "" if reached else "missed"]
 
 
 def _number(value: Any) -> str:
