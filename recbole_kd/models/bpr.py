@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge.recbole import Interaction, RecBoleBPR
+from recbole_kd.ops.all_products import all_products
 from recbole_kd.ops.margins import pair_margins
 
 
@@ -18,6 +19,10 @@ class BPR(RecBoleBPR):
         margins = pair_margins(self.user_embedding.weight, self.item_embedding.weight, *ids)
         loss: Tensor = self.loss(margins, torch.zeros((), device=margins.device))
         return loss
+
+    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+        """Scores of all items for the users of the batch, flat, (B · n_items,)."""
+        return all_products(self.user_embedding(interaction[self.USER_ID]), self.item_embedding.weight).view(-1)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """What a score is the dot product of, (n_users, d) and (n_items, d)."""

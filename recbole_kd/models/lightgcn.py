@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from recbole_kd.bridge.recbole import Interaction, RecBoleLightGCN
+from recbole_kd.ops.all_products import all_products
 from recbole_kd.ops.graph import Graph, bipartite_graph, interaction_matrix, layer_mean
 from recbole_kd.ops.margins import pair_margins
 
@@ -35,6 +36,12 @@ class LightGCN(RecBoleLightGCN):
         penalty: Tensor = self.reg_loss(*rows, require_pow=self.require_pow)
         loss: Tensor = self.mf_loss(margins, torch.zeros((), device=margins.device))
         return loss + self.reg_weight * penalty
+
+    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+        """Scores of all items for the users of the batch, flat, (B · n_items,)."""
+        if self.restore_user_e is None or self.restore_item_e is None:
+            self.restore_user_e, self.restore_item_e = self.forward()
+        return all_products(self.restore_user_e[interaction[self.USER_ID]], self.restore_item_e).view(-1)
 
     def embeddings(self) -> tuple[Tensor, Tensor]:
         """What a score is the dot product of, as :func:`~recbole_kd.scoring.model_scores.scores_of` asks."""
