@@ -29,14 +29,19 @@ def build_model(config: Any, train_part: Any) -> Any:
         config: a :class:`~recbole_kd.bridge.config.KDConfig`; its ``model_class`` is built.
         train_part: the data set of the training split.
 
-    Nothing that the model reads meanwhile is unpickled.
+    Nothing that the model reads meanwhile is unpickled. A model that reads item features knows nothing but these of
+    the items that the split holds out.
 
     Raises:
         UserError: the model raised something; "NCL cannot be built: …", with its cause in one line.
     """
     with compat.quiet(), no_unpickling(), _silent_mistakes_of_logging():
         try:
-            return config.model_class(config, train_part).to(config["device"])
+            model = config.model_class(config, train_part)
+            held_out = getattr(train_part, "held_out", None)
+            if held_out is not None and hasattr(model, "forget_items"):
+                model.forget_items(held_out)
+            return model.to(config["device"])
         except _PASSED_ON:
             raise
         except Exception as error:  # a model, RecBole's or a user's, can raise anything

@@ -10,8 +10,11 @@ from recbole_kd.bridge import lightly  # noqa: F401
 # isort: split
 import numpy as np
 from recbole.utils import FeatureSource, FeatureType
+from torch import Tensor
 
+from recbole_kd.bridge.evaluation_keys import held_out_share
 from recbole_kd.bridge.filtering import CountedFilters
+from recbole_kd.bridge.held_out import hold_out_items
 from recbole_kd.bridge.reading import CheckedReading
 from recbole_kd.bridge.refusals import in_one_sentence, said_by
 from recbole_kd.foundation.errors import UserError
@@ -31,6 +34,7 @@ class SoundDataset(CheckedReading, CountedFilters):
             UserError: a file, a row of it, or a key that says how to read it is wrong.
         """
         self._splits: list[Any] | None = None
+        self.held_out: Tensor | None = None  # which items are, bool (item_num,)
         with in_one_sentence(f"the data set {config['dataset']!r} cannot be read with these settings"):
             super().__init__(config)
 
@@ -39,6 +43,8 @@ class SoundDataset(CheckedReading, CountedFilters):
 
         The first call draws random numbers exactly as RecBole's does, the later ones none.
 
+        With ``split: cold_items=0.1`` a tenth of the items is held out of training.
+
         Raises:
             UserError: a part has no interactions, or ``eval_args`` is none that RecBole knows.
         """
@@ -46,7 +52,11 @@ class SoundDataset(CheckedReading, CountedFilters):
             how = f"eval_args={self.config['eval_args']}"
             with in_one_sentence(f"the data set {self.dataset_name!r} cannot be split by {how}"):
                 parts = super().build()
-                self._check_parts(parts)
+            if self.config["split"]:
+                parts, held_out = hold_out_items(parts, held_out_share(self.config["split"]), self.config["seed"])
+                for part in parts:
+                    part.held_out = held_out
+            self._check_parts(parts)
             self._splits = parts
         return list(self._splits)
 

@@ -9,7 +9,7 @@ from recbole_kd.bridge.data_keys import DataSettings
 from recbole_kd.bridge.run_settings import FeatureSettings
 from recbole_kd.foundation.errors import UserError
 
-_SPLIT = {"eval_args", "seed", "time_format"}
+_SPLIT = {"eval_args", "split", "seed", "time_format"}
 KEYS = frozenset({*DataSettings.model_fields, *FeatureSettings.model_fields, *_SPLIT} - {"features_path"})
 
 

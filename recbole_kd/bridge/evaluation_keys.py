@@ -13,6 +13,7 @@ from recbole_kd.foundation.errors import did_you_mean
 from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Part, Positive, refused
 
 _SPLITS = {"RS": "{RS: [0.8, 0.1, 0.1]}", "LS": "{LS: valid_and_test}", "TS": "{TS: [0.8, 0.1, 0.1]}"}
+_COLD = "cold_items="
 _MODE = re.compile(r"full|labeled|(uni|pop)[1-9]\d{0,17}")
 
 
@@ -64,6 +65,18 @@ def _group_by(value: Any) -> Any:
     if value is not None and value != "user" and str(value).lower() != "none":
         raise refused("write user, or none")
     return value
+
+
+def held_out_share(value: str) -> float:
+    """The share of the key ``split``, ``cold_items=0.1``.
+
+    Raises:
+        ValueError: it is no such text, or no share between 0 and 1.
+    """
+    share = float(value.removeprefix(_COLD)) if value.startswith(_COLD) else math.nan
+    if not 0 < share < 1:
+        raise ValueError(value)
+    return share
 
 
 class EvalArgs(Part):

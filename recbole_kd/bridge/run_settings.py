@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from recbole_kd.bridge import recbole_files
 from recbole_kd.bridge.data_keys import DataSettings
-from recbole_kd.bridge.evaluation_keys import EvalArgs, GradientClipping, NegativeSampling
+from recbole_kd.bridge.evaluation_keys import EvalArgs, GradientClipping, NegativeSampling, held_out_share
 from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Positive, Settings, refused
 
 
@@ -101,6 +101,13 @@ def _threads(value: Any) -> Any:
     return value
 
 
+def _held_out(value: Any) -> Any:
+    try:
+        return value if value is None else f"cold_items={held_out_share(str(value)):g}"
+    except ValueError:
+        raise refused("write cold_items=0.1 to hold a tenth of the items out of training") from None
+
+
 def _no_transform(value: Any) -> Any:
     if value is not None:
         raise refused("RecBole's transforms are of sequences, which no general recommender has; leave it out")
@@ -151,6 +158,8 @@ class RunSettings(FeatureSettings, DataSettings):
     reproducibility: bool = True
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     eval_args: EvalArgs
+    split: Annotated[Any, BeforeValidator(_held_out), Effect.YARDSTICK] = None
+    eval_items: Annotated[Literal["all", "warm", "cold"], Effect.YARDSTICK] = "all"
     repeatable: bool = False
     metric_decimal_place: _Decimals = 4
     topk: Annotated[Count | list[Count], BeforeValidator(_cutoffs)]

@@ -80,7 +80,10 @@ class TabledSampler(Sampler):
         for last, phase in enumerate(self.phases, 1):
             users, items = (np.concatenate(columns) for columns in zip(*pairs[:last], strict=True))
             found[phase] = UsedItems(users, items, self.user_num, self.item_num)
-        if (found[self.phases[-1]].counts() == self.item_num - 1).any():
+        held_out = getattr(self.datasets[0], "held_out", None)
+        self._held_out = None if held_out is None else held_out.numpy()
+        most = self.item_num - 1 - (0 if self._held_out is None else int(self._held_out.sum()))
+        if (found[self.phases[-1]].counts() == self.item_num - 1).any() or (found["train"].counts() >= most).any():
             raise ValueError("Some users have interacted with all items, which we can not sample negative items for.")
         return found
 
@@ -88,11 +91,16 @@ class TabledSampler(Sampler):
         """Items (num · B,) that the users ``key_ids`` (B,) have not met; one of each user before the second of any."""
         users = np.tile(np.asarray(key_ids), num)
         items = self.sampling(len(users))
-        doubtful = np.flatnonzero(self.used_ids.contain(users, items))
+        doubtful = np.flatnonzero(self._refused(users, items))
         while len(doubtful):
             items[doubtful] = self.sampling(len(doubtful))
-            doubtful = doubtful[self.used_ids.contain(users[doubtful], items[doubtful])]
+            doubtful = doubtful[self._refused(users[doubtful], items[doubtful])]
         return torch.from_numpy(items)
+
+    def _refused(self, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Which pairs are no negatives: what a user has met, and in training what is held out of it."""
+        met = self.used_ids.contain(users, items)
+        return met if self._held_out is None or self.phase != "train" else met | self._held_out[items]
 
     def _pop_sampling(self, sample_num: int) -> np.ndarray:
         """By popularity, as RecBole's alias table has it."""

@@ -36,6 +36,7 @@ from the checkpoint; stdout holds the result alone.
                          the column; all: every user
   --topk=10              length of the lists
   --seen=true            keep items that the user has interacted with in training
+  --untrained=true       rank items without a training interaction too, of which most models have learnt nothing
   --skip_unknown=true    leave unknown users out with a warning
   --cache_dir=FOLDER     a teacher's scores, made by recbole-kd teach: its lists stand beside, with what both share
   --format=FORMAT        table (on a terminal, up to 20 users), json (one object a line, a user each; otherwise),
@@ -54,6 +55,7 @@ class Options(Settings):
     users: str
     topk: Count = 10
     seen: bool = False
+    untrained: bool = False
     skip_unknown: bool = False
     cache_dir: str | None = None
     format: Literal["table", "json", "csv"] | None = None
@@ -105,13 +107,15 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
     from recbole_kd.serving.list_formats import write_lists
     from recbole_kd.serving.recommend import Recommender, skipped
 
-    recommender = Recommender(trained, options.topk, seen=options.seen, cache_dir=options.cache_dir)
+    kept = {"seen": options.seen, "untrained": options.untrained}
+    recommender = Recommender(trained, options.topk, cache_dir=options.cache_dir, **kept)
     tokens = _tokens(options.users, trained.train.uid_field)
     users, unknown = recommender.find(tokens, skip_unknown=options.skip_unknown)
     unsure = "" if trained.verified else "; it does not name its data, so only sizes were compared"
     print(f"{trained.config.model} of {trained.checkpoint}, data set in {trained.data_path}{unsure}", file=sys.stderr)
     _warn(skipped(unknown) if unknown else "")
     _warn(recommender.untaught(users))
+    _warn(recommender.left_out)
     on_screen = result.isatty() and not options.output
     style = options.format or ("table" if on_screen and len(users) <= FEW_USERS else "json")
     hidden = not options.show_progress or on_screen or len(users) <= FEW_USERS

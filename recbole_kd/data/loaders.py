@@ -20,7 +20,8 @@ def check_evaluation(config: KDConfig, dataset: MultiModalDataset) -> None:
 
     Raises:
         UserError: ``topk`` is longer than the catalogue, which RecBole meets as an index error after the first epoch;
-            ``uni100`` where there are fewer items; labels that the data do not have.
+            ``uni100`` where there are fewer items; labels that the data do not have; ``eval_items`` without a full
+            ranking.
     """
     if max(config["topk"]) >= dataset.item_num:
         raise UserError(
@@ -32,7 +33,10 @@ def check_evaluation(config: KDConfig, dataset: MultiModalDataset) -> None:
         raise UserError(
             f"train_neg_sample_args: sample_num={negatives:,} negatives are more than the {items:,} items; give fewer"
         )
-    for mode in dict.fromkeys(config["eval_args"]["mode"].values()):
+    modes = dict.fromkeys(config["eval_args"]["mode"].values())
+    if config["eval_items"] != "all" and set(modes) != {"full"}:
+        raise UserError(f"eval_items={config['eval_items']} is of a full ranking; write mode: full in eval_args")
+    for mode in modes:
         wanted = mode[3:]
         if wanted.isdigit() and int(wanted) > items:
             raise UserError(

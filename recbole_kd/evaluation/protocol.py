@@ -44,7 +44,9 @@ def protocol_of(config: Mapping[str, Any], part: Literal["valid", "test"] = "tes
     masked = (
         "train + valid items" if part == "test" and config.get("eval_mask", "recbole") == "recbole" else "train items"
     )
-    return Protocol(mode, f"full ranking, {masked} masked")
+    items = config.get("eval_items") or "all"
+    of = "" if items == "all" else f" of {items} items alone"
+    return Protocol(mode, f"full ranking{of}, {masked} masked")
 
 
 def title_words(config: Mapping[str, Any]) -> str:

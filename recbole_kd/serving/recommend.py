@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from recbole_kd.data.interactions import positives_of
+from recbole_kd.data.interactions import popularity_of, positives_of
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.ranking import Block, score_blocks
@@ -51,6 +51,7 @@ def recommend(
     seen: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     skip_unknown: bool = False,
+    untrained: bool = False,
     config_dict: Mapping[str, Any] | None = None,
 ) -> Iterator[Recommendation]:
     """Yield each user's best items by a checkpoint's model.
@@ -64,6 +65,8 @@ def recommend(
         seen: keep items of the user's training interactions.
         cache_dir: a teacher's cache, whose lists are given too.
         skip_unknown: leave unknown users out, with a warning, instead of refusing them.
+        untrained: rank items without a training interaction too; a model that reads no item features knows nothing of
+            them, and leaves them out.
         config_dict: values that beat those of the checkpoint, such as ``data_path``.
 
     Raises:
@@ -72,13 +75,14 @@ def recommend(
     """
     if users is not None:
         users = [users] if isinstance(users, str) else [str(user) for user in users]
-    recommender = Recommender(open_trained(checkpoint, config_dict), topk, seen=seen, cache_dir=cache_dir)
+    trained = open_trained(checkpoint, config_dict)
+    recommender = Recommender(trained, topk, seen=seen, cache_dir=cache_dir, untrained=untrained)
     ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
     if unknown:
         getLogger().warning(skipped(unknown))
-    untaught = recommender.untaught(ids)
-    if untaught:
-        getLogger().warning(untaught)
+    for said in (recommender.untaught(ids), recommender.left_out):
+        if said:
+            getLogger().warning(said)
     return recommender.lists(ids)
 
 
@@ -96,7 +100,13 @@ class Recommender:
     """A trained model, and perhaps its teacher's scores, with what a list of it needs."""
 
     def __init__(
-        self, trained: TrainedModel, topk: int, *, seen: bool = False, cache_dir: str | os.PathLike[str] | None = None
+        self,
+        trained: TrainedModel,
+        topk: int,
+        *,
+        seen: bool = False,
+        cache_dir: str | os.PathLike[str] | None = None,
+        untrained: bool = False,
     ) -> None:
         """Arguments and errors are those of :func:`recommend`."""
         self.trained = trained
@@ -108,6 +118,10 @@ class Recommender:
         self._items = train.field2id_token[train.iid_field]
         self._trained = positives_of(train)
         self._seen = None if seen else self._trained
+        never = torch.from_numpy(popularity_of(train) == 0)
+        never[0] = False
+        knows = untrained or getattr(trained.config.model_class, "reads_features", False)
+        self._never = None if knows or not never.any() else never.to(trained.config["device"])
         self._sources: list[Scores] = [trained.scores]
         if cache_dir is not None:
             cache = TeacherCache.open(cache_dir)
@@ -118,6 +132,17 @@ class Recommender:
     def compares(self) -> bool:
         """Whether the teacher's lists are given too."""
         return len(self._sources) > 1
+
+    @property
+    def left_out(self) -> str:
+        """What is said of items that no list holds; empty without such."""
+        if self._never is None:
+            return ""
+        count = int(self._never.sum())
+        many = (
+            f"{count:,} item{'s' * (count > 1)} without a training interaction {'are' if count > 1 else 'is'} left out"
+        )
+        return f"{many}, of which {self.trained.config.model} has learnt nothing; --untrained=true ranks them"
 
     def find(self, users: Sequence[str] | None, *, skip_unknown: bool = False) -> tuple[Tensor, list[Unknown]]:
         """Internal ids (B,) of raw tokens, None being all of them, and the tokens that there are none of.
@@ -174,6 +199,8 @@ class Recommender:
             raise UserError(f"the {whose} scores for user {str(user)!r} hold NaN or infinity; train it again")
         if self._seen is not None:
             block.hide(self._seen)
+        if self._never is not None and not isinstance(block.source, TeacherCache):
+            block.scores[:, self._never] = -torch.inf
         items, scores = block.best_alone(self._topk)
         return [
             tuple(

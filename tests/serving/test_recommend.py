@@ -57,6 +57,22 @@ class TestLists:
             item for item, _ in brute_force(path, "u3", 4, training_items("u3"))
         ]
 
+    def test_items_without_training_interactions_are_left_out(self, checkerboard):
+        path = train("BPR", split="cold_items=0.25")
+        trained = open_trained(path)
+        tokens = trained.train.field2id_token["item_id"]
+        never = {str(tokens[item]) for item in trained.train.held_out.nonzero().flatten().tolist()}
+        listed = {item for found in recommend(path, EVERYONE, topk=12) for item, _ in found.items}
+        assert not listed & never
+        assert Recommender(trained, 5).left_out.startswith("6 items without a training interaction are left out, of")
+        asked = {item for found in recommend(path, EVERYONE, topk=12, untrained=True) for item, _ in found.items}
+        assert asked & never
+        assert Recommender(trained, 5, untrained=True).left_out == ""
+
+    def test_a_model_of_features_ranks_them(self, checkerboard):
+        trained = open_trained(train("VBPR", split="cold_items=0.25"))
+        assert Recommender(trained, 5).left_out == ""
+
     def test_seen(self, bpr):
         (without,) = recommend(bpr, ["u5"], topk=24)
         assert len(without.items) == 17

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -66,6 +67,13 @@ class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
         """Give each item's features length 1; an item without any keeps zeros."""
         for name in self.modalities:
             self.register_buffer(f"features_{name}", F.normalize(self.features(name), dim=1), persistent=False)
+
+    @torch.no_grad()
+    def forget_items(self, items: Tensor) -> None:
+        """Set the ID embeddings of ``items``, bool (n_items,), to zero: what no interaction will ever teach."""
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Embedding) and "item" in name and module.num_embeddings == self.n_items:
+                module.weight[items] = 0
 
     def make_projections(self, size: int, bias: bool = True) -> nn.ModuleDict:
         """One linear map of each modality to ``size`` dimensions."""
