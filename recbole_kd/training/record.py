@@ -12,6 +12,7 @@ from pydantic import BeforeValidator
 
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.evaluation.protocol import protocol_of
+from recbole_kd.evaluation.unseen import unseen_in_test
 from recbole_kd.foundation.files import write_json
 from recbole_kd.foundation.kept import Kept, checked, kept_fields
 
@@ -134,6 +135,7 @@ class Result:
             "seed": self.seed,
             "config": self.config,
             "ranking": {part: protocol_of(self.config, part)._asdict() for part in ("valid", "test")},
+            "unseen": unseen_in_test(self.data)._asdict(),
             "stages": [stage.public() for stage in self.stages],
             "test": self.test,
             "made": self.made,

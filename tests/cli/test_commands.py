@@ -39,7 +39,7 @@ class TestTrain:
         words = ["train", "--model=PromptMM", "--dataset=board", *QUIET, "--baseline=true", "--seed=7"]
         assert main([*words, "--result_file=out/result.json"]) == 0
         result = strict(Path("out/result.json").read_text(encoding="utf-8"))
-        assert list(result) == ["model", "dataset", "seed", "config", "ranking", "stages", "test", "made"]
+        assert list(result) == ["model", "dataset", "seed", "config", "ranking", "unseen", "stages", "test", "made"]
         assert (result["model"], result["dataset"], result["seed"]) == ("PromptMM", "board", 7)
         assert result["config"]["baseline"] is True
         assert all(list(stage) == STAGE_KEYS for stage in result["stages"])

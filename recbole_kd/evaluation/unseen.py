@@ -1,0 +1,42 @@
+"""Test interactions of items that training never saw: what no model can find that knows items by their IDs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.interactions import pairs_of
+
+
+class Unseen(NamedTuple):
+    """Counts of one part of a split.
+
+    Attributes:
+        interactions: of items that the training part has not.
+        items: how many such items there are.
+        of: all interactions of the part.
+    """
+
+    interactions: int
+    items: int
+    of: int
+
+    def note(self) -> str:
+        """What to say of them below a table; empty where there are none."""
+        if not self.interactions:
+            return ""
+        items = f"{self.items:,} item{'s' * (self.items > 1)}"
+        verb = "are" if self.interactions > 1 else "is"
+        return (
+            f"{self.interactions:,} of {self.of:,} test interactions {verb} of {items} that training never saw: only "
+            "item features tell anything of such"
+        )
+
+
+def unseen_in_test(data: MultiModalDataset) -> Unseen:
+    """Count them in the test part, as the split has it."""
+    train, _, test = (pairs_of(part)[1] for part in data.build())
+    unseen = test[~torch.isin(test, train)]
+    return Unseen(len(unseen), len(unseen.unique()), len(test))
