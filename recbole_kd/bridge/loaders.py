@@ -14,9 +14,9 @@ from torch import Tensor
 
 from recbole_kd.bridge.lent import lent
 from recbole_kd.bridge.no_pickles import no_saved_loaders
-from recbole_kd.bridge.ranked_items import SomeItemsLoader
 from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.bridge.sampling import TabledSampler
+from recbole_kd.bridge.targets import SomeTargetsLoader
 from recbole_kd.bridge.train_loader import SlicedTrainLoader
 from recbole_kd.ops.ragged import Ragged
 
@@ -56,7 +56,7 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
         no_saved_loaders(),
         lent(recbole_data, "Sampler", TabledSampler),
         lent(recbole_data, "TrainDataLoader", SlicedTrainLoader),
-        lent(recbole_data, "FullSortEvalDataLoader", SomeItemsLoader),
+        lent(recbole_data, "FullSortEvalDataLoader", SomeTargetsLoader),
     ):
         loaders = Loaders(*data_preparation(config, dataset))
     if mask_train_only and isinstance(loaders.test, FullSortEvalDataLoader):
@@ -79,21 +79,12 @@ class _FlatCollate:
         users = loader.uid_list.tolist()
         self._users = loader.user_df
         self._history = Ragged.from_lists([loader.uid2history_item[user] for user in users])
-        self._left_out = getattr(loader, "left_out", None)
         self._positive = Ragged.from_lists([loader.uid2positive_item[user].sort().values for user in users])
 
-    def __call__(self, index: Sequence[int]) -> tuple[Interaction, tuple[Tensor, Tensor] | Tensor, Tensor, Tensor]:
-        """Return users, what to leave out, and row and item of the positives, both ascending.
-
-        What to leave out is (row, item), or bool (B, n_items) where some items are ranked for nobody.
-        """
+    def __call__(self, index: Sequence[int]) -> tuple[Interaction, tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Return users, (row, item) of what to leave out, and row and item of the positives, both ascending."""
         rows = torch.as_tensor(index)
-        history: tuple[Tensor, Tensor] | Tensor = self._history.rows(rows)
-        if self._left_out is not None:
-            mask = self._left_out.repeat(len(rows), 1)
-            mask[history] = True
-            history = mask
-        return self._users[rows], history, *self._positive.rows(rows)
+        return self._users[rows], self._history.rows(rows), *self._positive.rows(rows)
 
 
 def _mask_train_only(loaders: Loaders) -> None:

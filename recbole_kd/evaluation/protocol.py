@@ -45,8 +45,8 @@ def protocol_of(config: Mapping[str, Any], part: Literal["valid", "test"] = "tes
         "train + valid items" if part == "test" and config.get("eval_mask", "recbole") == "recbole" else "train items"
     )
     items = config.get("eval_items") or "all"
-    of = "" if items == "all" else f" of {items} items alone"
-    return Protocol(mode, f"full ranking{of}, {masked} masked")
+    of = "" if items == "all" else f", {items} targets alone"
+    return Protocol(mode, f"full ranking, {masked} masked{of}")
 
 
 def title_words(config: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.evaluation_keys import held_out_share
-from recbole_kd.bridge.ranked_items import trained_items
+from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.interactions import pairs_of
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
@@ -98,7 +98,7 @@ def test_a_model_of_features_begins_with_nothing_of_them_but_these(checkerboard,
         assert len(table) != train.item_num or table.shape[1] == 1 or table[~train.held_out].any()
 
 
-class TestRankedItems:
+class TestTargets:
     @pytest.fixture(params=["warm", "cold"])
     def made(self, checkerboard, request):
         return build("VBPR", checkerboard, eval_items=request.param, **QUARTER), request.param
@@ -110,11 +110,14 @@ class TestRankedItems:
         _, _, test = made.dataset.build()
         expected = {pair for pair in pairs(test) if counts[pair[1]]}
         found = set()
+        masked = set()
         for users, left_out, row, item in made.loaders.test:
             found |= set(zip(users["user_id"][row].tolist(), item.tolist(), strict=True))
-            assert left_out[:, ~counts].all()
-            assert not left_out[row, item].any()
+            masked |= set(zip(users["user_id"][left_out[0]].tolist(), left_out[1].tolist(), strict=True))
         assert found == expected
+        train, valid, _ = map(pairs, made.dataset.build())
+        users = {user for user, _ in expected}
+        assert masked == {pair for pair in train | valid if pair[0] in users} - set(pairs(test))
 
     def test_metrics_are_those_of_a_ranking_by_hand(self, checkerboard):
         values = {"eval_items": "cold", "topk": [2], "metrics": ["Recall"], "valid_metric": "Recall@2", "epochs": 3}
@@ -127,8 +130,9 @@ class TestRankedItems:
         recalls = []
         for user in sorted({user for user, item in pairs(test) if item in cold}):
             wanted = {item for one, item in pairs(test) if one == user and item in cold}
-            seen = {item for one, item in pairs(valid) if one == user}
-            order = sorted((item for item in cold if item not in seen), key=lambda i: -float(users[user] @ items[i]))
+            seen = {item for one, item in [*pairs(train), *pairs(valid)] if one == user}
+            ranked = (item for item in range(1, 25) if item not in seen)
+            order = sorted(ranked, key=lambda item: -float(users[user] @ items[item]))
             recalls.append(len(wanted & set(order[:2])) / len(wanted))
         assert result.stages[-1].test["recall@2"] == pytest.approx(np.mean(recalls), abs=1e-4)
 
