@@ -25,6 +25,7 @@ class Teaching(Protocol):
 
     diagnostics: dict[str, Any]
     renamed: Mapping[str, str]
+    content: Any  # a ContentPath, or None
 
     def __call__(self, student: Any, batch: Interaction) -> dict[str, Tensor]: ...
     def begin_epoch(self, student: Any, epoch: int) -> None: ...
@@ -103,6 +104,8 @@ class DistillingMixin(SafeTrainerMixin):
         with propagate_once(self.model):
             base = own_loss()
             terms = self.distiller(self.scores, batch)
+            if self.distiller.content is not None:
+                terms = {**terms, "content": self.distiller.content.loss(self.scores, batch)}
         parts = base if isinstance(base, tuple) else (base,)
         named: dict[str, Any] = {"base": sum(parts), **terms}
         for name, term in named.items():
@@ -135,7 +138,7 @@ class DistillingMixin(SafeTrainerMixin):
     def _valid_epoch(self, valid_data: Any, show_progress: bool = False) -> tuple[float, dict[str, float]]:
         score, result = super()._valid_epoch(valid_data, show_progress=show_progress)
         teachers = self.distiller.changing_teachers() if self.history else {}
-        found = {name: self._evaluate_teacher(teacher, valid_data) for name, teacher in teachers.items()}
+        found = {name: self.evaluate_as(teacher, valid_data) for name, teacher in teachers.items()}
         if found:
             self.history[-1]["teachers_valid"] = plain_values(found)
             epoch, metric = self.history[-1]["epoch"], self.valid_metric
@@ -147,12 +150,17 @@ class DistillingMixin(SafeTrainerMixin):
             self.distiller.validated(scores)
         return score, result
 
-    def _evaluate_teacher(self, teacher: nn.Module, valid_data: Any) -> dict[str, float]:
-        """Score a teacher as it now stands, through the same evaluator."""
+    def _save_checkpoint(self, epoch: int, verbose: bool = True, **kwargs: Any) -> None:
+        super()._save_checkpoint(epoch, verbose, **kwargs)
+        if self.distiller.content is not None:
+            self.distiller.content.keep()
+
+    def evaluate_as(self, other: nn.Module, data: Any) -> dict[str, float]:
+        """Evaluate another module that scores, such as a teacher as it now stands, through the same evaluator."""
         student: Any = self.model
-        self.model = teacher
+        self.model = other
         try:
-            return dict(self.evaluate(valid_data, load_best_model=False))
+            return dict(self.evaluate(data, load_best_model=False))
         finally:
             self.model = student
 

@@ -173,6 +173,7 @@ class RunSettings(FeatureSettings, DataSettings):
     assistant: Annotated[str | None, Effect.MODELS]
     student: Annotated[str | None, Effect.MODELS]
     init: Annotated[Literal["xavier", "teacher"], Effect.RUN]
+    content: Literal["linear", "mlp"] | None = None
     checkpoint: _Source
     cache_dir: _Source
     cache_topk: Annotated[Count, Effect.RUN]

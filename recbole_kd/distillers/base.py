@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,9 @@ from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.recbole import Dataset, GeneralRecommender, Interaction
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.scoring.scores import Scores
+
+if TYPE_CHECKING:
+    from recbole_kd.distillers.content_path import ContentPath
 
 OwnSettings = TypeVar("OwnSettings", bound=Settings)
 
@@ -99,6 +102,7 @@ class Distiller(nn.Module, Generic[OwnSettings]):
         settings: those of :attr:`settings_class`, checked.
         teachers: what each of them gives.
         diagnostics: what the log and the history tell of an epoch besides losses: numbers, or lists of them.
+        content: what learns to make the student's item embeddings of content, where the run asks for it.
     """
 
     settings_class: ClassVar[type[Settings]] = Settings
@@ -109,6 +113,7 @@ class Distiller(nn.Module, Generic[OwnSettings]):
     teachers: tuple[Teacher, ...]
     generator: torch.Generator
     diagnostics: dict[str, Any]
+    content: ContentPath | None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -130,6 +135,7 @@ class Distiller(nn.Module, Generic[OwnSettings]):
         super().__init__()
         self.settings = self.settings_class.read(config)  # type: ignore[assignment]
         self.teachers = tuple(teachers)
+        self.content = None
         if Need.MODEL in self.needs:
             # submodules called teacher…: their frozen parameters are left out of snapshots
             self.teacher_models = nn.ModuleList(one.model.eval().requires_grad_(False) for one in teachers)

@@ -18,6 +18,7 @@ from recbole_kd.foundation.settings import Count, CountOrZero, NonNegative, Posi
 from recbole_kd.models.multimodal.mts4mm import MTS4MMStudent
 from recbole_kd.models.multimodal.views import Encoders, Pair
 from recbole_kd.ops.losses import Batch, bpr, direction_error, ensemble_kl
+from recbole_kd.scoring.fixed import FixedEmbeddings
 from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.scoring.scores import Scores
 
@@ -139,7 +140,7 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
         """Each view's teacher, by the view's name."""
         if not self.settings.rank_weight and not self.settings.emb_weight:
             return {}
-        return {name: _View(self.keys[0], *pair) for name, pair in self.encoders().items()}
+        return {name: FixedEmbeddings(self.keys[0], *pair) for name, pair in self.encoders().items()}
 
     def validated(self, scores: dict[str, float]) -> None:
         """Keep the teachers' shares of what all of them score together, which ``validation`` weighs them by."""
@@ -160,18 +161,6 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
             for users, items in taught.values()
         ]
         return -F.logsigmoid(self.log_weights.softmax(dim=0) @ torch.stack(margins)).mean()
-
-
-class _View(nn.Module):
-    """Fixed embeddings with what RecBole's evaluation asks of a model."""
-
-    def __init__(self, user_field: str, users: Tensor, items: Tensor) -> None:
-        super().__init__()
-        self.user_field, self.users, self.items = user_field, users.detach(), items.detach()
-
-    def full_sort_predict(self, interaction: Interaction) -> Tensor:
-        """Scores of all items for the users of the batch, flat, (B · n_items,)."""
-        return (self.users[interaction[self.user_field]] @ self.items.T).view(-1)
 
 
 @torch.no_grad()

@@ -120,7 +120,7 @@ class Recommender:
         self._seen = None if seen else self._trained
         never = torch.from_numpy(popularity_of(train) == 0)
         never[0] = False
-        knows = untrained or getattr(trained.config.model_class, "reads_features", False)
+        knows = untrained or trained.has_content or getattr(trained.config.model_class, "reads_features", False)
         self._never = None if knows or not never.any() else never.to(trained.config["device"])
         self._sources: list[Scores] = [trained.scores]
         if cache_dir is not None:

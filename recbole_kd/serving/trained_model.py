@@ -27,6 +27,7 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.user_classes import is_class_path
 from recbole_kd.registry import find_or_import_model, keys_of_model, make_config
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
+from recbole_kd.serving.content import with_content
 from recbole_kd.training.weights import take_weights
 
 _ALWAYS_BUILT = 1_000_000  # layers and dimensions that any machine builds, whatever a file says
@@ -38,7 +39,8 @@ class TrainedModel:
 
     ``train`` is the training part of its data, ``held_out`` are the others (validation, test); ``identity`` is what
     :func:`recbole_kd.data.identity.identity_of` says of the training part. ``verified`` tells whether the checkpoint
-    held the same; stock RecBole's do not say, and only fit in size.
+    held the same; stock RecBole's do not say, and only fit in size. ``has_content`` tells whether a content path lies
+    beside the checkpoint, which then gives the embeddings of items that training never saw.
     """
 
     checkpoint: str
@@ -48,6 +50,7 @@ class TrainedModel:
     identity: dict[str, Any]
     verified: bool
     held_out: tuple[MultiModalDataset, ...] = ()
+    has_content: bool = False
 
     @property
     def data_path(self) -> str:
@@ -94,14 +97,17 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
         misfit = take_weights(model, state) or _misfit_of_scores(model, train)
     if misfit:
         raise UserError(_why_unfit(path, config, sizes_differ(state, model, train), misfit))
+    scores = scores_of(model, positives_of(train))
+    filled = with_content(scores, path, train)
     return TrainedModel(
         path,
         config,
         train,
-        scores_of(model, positives_of(train)),
+        filled or scores,
         identity,
         isinstance(state.get("data"), dict),
         tuple(held_out),
+        filled is not None,
     )
 
 

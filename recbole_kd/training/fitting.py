@@ -36,6 +36,7 @@ from recbole_kd.foundation.plain import plain_values
 from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.callbacks import Callback
+from recbole_kd.training.content import content_test, keep_content
 from recbole_kd.training.record import StageRecord, StageStart
 from recbole_kd.training.threads import threads
 from recbole_kd.training.weights import given_weights, load_weights
@@ -162,6 +163,7 @@ def _train(job: _Job) -> TrainedStage:
         else:
             _, valid = trainer.fit(loaders.train, loaders.valid, saved=True, show_progress=progress)
         test = trainer.evaluate(loaders.test, load_best_model=not config["checkpoint"], show_progress=progress)
+    per_user = _per_user(trainer.eval_collector.hits, loaders.test)
     record = StageRecord(
         name=name,
         model=config.model,
@@ -176,8 +178,9 @@ def _train(job: _Job) -> TrainedStage:
         peak_memory=peak_memory(config["device"]),
         at_epoch_limit=_at_limit(config, trainer),
         threads=used,
+        content_test=plain_values(content_test(trainer, loaders)),
     )
-    per_user = _per_user(trainer.eval_collector.hits, loaders.test)
+    keep_content(job.path, trainer)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])
     kept = {"record": record.kept(), "per_user": per_user, "data": data, "tokens": kept_tokens(loaders.train_part)}
     save_checkpoint(job.path, model, config.final_config_dict, **kept, **trainer.fresh_start())
@@ -198,6 +201,10 @@ def _trainer(job: _Job, model: GeneralRecommender) -> Any:
     with torch.random.fork_rng():  # a distiller's own initial values must not shift the student's random numbers
         distiller = job.prepare(model) if job.prepare else None
     if distiller is None:
+        if job.name == "model" and job.config["content"]:
+            raise UserError(
+                "content: a student that a method teaches learns it, as --student_content=linear; leave it out"
+            )
         trainer = make_trainer(job.config, model)
     else:
         scores = scores_of(model)

@@ -50,7 +50,8 @@ class StageRecord:
     ``peak_memory`` is the most bytes that were taken while it was trained and evaluated: on CUDA by tensors there, else
     by the process, libraries and data set included. ``at_epoch_limit`` says that ``epochs`` ended the training, and not
     early stopping; None where nobody knows: of weights from a file, of models computed at once, in older checkpoints.
-    ``threads`` are those of the CPU that it was trained with.
+    ``threads`` are those of the CPU that it was trained with. ``content_test`` is ``test`` with what a content path
+    makes of the items that training never saw, None without such a path.
     """
 
     name: str
@@ -68,6 +69,7 @@ class StageRecord:
     peak_memory: int | None = None
     at_epoch_limit: bool | None = None
     threads: int | None = None
+    content_test: dict[str, Figure] | None = None
 
     def limit_note(self) -> str:
         """What to say of a training that was not ended by early stopping, "" of every other."""

@@ -20,6 +20,7 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.training.callbacks import Callback, CallbackList
+from recbole_kd.training.content import content_path
 from recbole_kd.training.fitting import Prepare, train_stage
 from recbole_kd.training.hearing import check_outputs, heard
 from recbole_kd.training.made import made_of
@@ -146,7 +147,10 @@ def _preparation(plan: Plan, stage: PlannedStage, loaders: Loaders, known: dict[
             start_from_teacher(model, *known[stage.starts_from].embeddings())
         if stage.name not in plan.distilled or plan.distiller is None:
             return None
-        return plan.distiller(plan.config, loaders.train_part, [known[name].teacher for name in stage.taught_by])
+        teachers = [known[name].teacher for name in stage.taught_by]
+        distiller = plan.distiller(plan.config, loaders.train_part, teachers)
+        distiller.content = content_path(stage.config, loaders.train_part, model, teachers)
+        return distiller
 
     return prepare
 

@@ -35,6 +35,8 @@ class CLCRec(MultiModalRecommender[CLCRecSettings]):
     """
 
     settings_class = CLCRecSettings
+    trained: Tensor
+    known: Tensor
 
     def __init__(self, config: Config, dataset: MultiModalDataset) -> None:
         super().__init__(config, dataset)

@@ -1,0 +1,131 @@
+"""From an item's content to a student's item embedding: what ranks an item that nobody has clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recbole_kd.bridge.recbole import Interaction
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.interactions import popularity_of
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.ops.losses import set_cross_entropy
+from recbole_kd.scoring.scores import Pair, Scores
+
+Kind = Literal["linear", "mlp"]
+
+_HIDDEN = 256
+_USERS, _ITEMS = 128, 256  # that a step compares at most
+
+
+def make_map(kind: Kind, width: int, size: int) -> nn.Module:
+    """A map from features (n, width) to item embeddings (n, size): one layer, or two with 256 between."""
+    if kind == "linear":
+        return nn.Linear(width, size)
+    return nn.Sequential(nn.Linear(width, _HIDDEN), nn.LeakyReLU(), nn.Linear(_HIDDEN, size))
+
+
+class ContentPath(nn.Module):
+    """Learnt beside a student that is distilled, which it changes in nothing: no gradient of it reaches the student.
+
+    A step draws items of the catalogue, those that training never saw among them. Of items that training has, the path
+    learns the student's embedding (mean squared error); of all of them, what the teacher scores for the batch's users
+    (a cross-entropy over the drawn items), where its scores are given: a teacher that reads features ranks items that
+    nobody has clicked.
+
+    Attributes:
+        modalities: whose features it reads, side by side, as the data set gives them.
+    """
+
+    features: Tensor
+    trained: Tensor
+
+    def __init__(self, kind: Kind, train: MultiModalDataset, size: int, teacher: Scores | None, seed: int) -> None:
+        """Args:
+        kind: of the map.
+        train: the training part, which has features.
+        size: d of the student's embeddings.
+        teacher: whose scores are learnt; None for those of the student.
+        seed: of the first weights and of the draws.
+
+        Raises:
+            UserError: there are no features.
+        """
+        super().__init__()
+        self.kind, self.modalities = kind, tuple(train.modalities)
+        if not self.modalities:
+            raise UserError(
+                f"content={kind} learns from item features, and the data set {train.dataset_name!r} has none; make "
+                "some with recbole-kd features, or leave it out"
+            )
+        features = torch.cat([train.features(name) for name in self.modalities], dim=1)
+        self.register_buffer("features", features, persistent=False)
+        self.register_buffer("trained", torch.from_numpy(popularity_of(train) > 0), persistent=False)
+        self._user_field, self._teacher = train.uid_field, teacher
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.map = make_map(kind, features.shape[1], size)
+            self.best = make_map(kind, features.shape[1], size).requires_grad_(False)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.keep()
+
+    def get_extra_state(self) -> Tensor:
+        """The generator's state."""
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on with the numbers that a run that was cut off would have drawn."""
+        self.generator.set_state(state.cpu())
+
+    def keep(self) -> None:
+        """Remember the weights as they are, as those that belong to the student's best."""
+        self.best.load_state_dict(self.map.state_dict())
+
+    def loss(self, student: Scores, batch: Interaction) -> Tensor:
+        """The two terms of a step, a scalar."""
+        users, items = (part.detach() for part in student.embeddings())
+        readers = self._some(batch[self._user_field].unique(), _USERS)
+        drawn = self._some(torch.arange(1, len(items), device=items.device), _ITEMS)
+        made = self.map(self.features[drawn])
+        known = self.trained[drawn]
+        near = F.mse_loss(made[known], items[drawn][known]) if known.any() else made.sum() * 0
+        with torch.no_grad():
+            asked = drawn.expand(len(readers), -1)
+            theirs = (self._teacher or student).score(readers, asked).float()
+        mine = users[readers] @ made.T
+        return near + set_cross_entropy(mine, theirs).mean()
+
+    def _some(self, ids: Tensor, wanted: int) -> Tensor:
+        return ids[torch.randperm(len(ids), generator=self.generator)[:wanted].to(ids.device)]
+
+    @torch.no_grad()
+    def filled(self, embeddings: Pair) -> Pair:
+        """``embeddings`` with what the path makes of those items that training never saw."""
+        users, items = embeddings
+        return users, torch.where(self.trained.unsqueeze(1), items, self.best(self.features))
+
+    def state(self) -> dict[str, Any]:
+        """What :func:`content_embeddings` needs: tensors and plain values."""
+        return {"kind": self.kind, "modalities": list(self.modalities), "weights": dict(self.best.state_dict())}
+
+
+def content_embeddings(state: Mapping[str, Any], features: Tensor) -> Tensor:
+    """Item embeddings (n, d) of ``features`` (n, width) by a path that :meth:`ContentPath.state` tells of.
+
+    Raises:
+        UserError: the state is none.
+    """
+    try:
+        weights = {str(name): value for name, value in state["weights"].items()}
+        last = [value for name, value in weights.items() if name.endswith("bias")][-1]
+        path = make_map(state["kind"], features.shape[1], len(last))
+        path.load_state_dict(weights)
+    except (KeyError, IndexError, TypeError, AttributeError, RuntimeError) as error:
+        raise UserError(f"the content path does not fit features {features.shape[1]} wide; train it again") from error
+    with torch.no_grad():
+        found: Tensor = path(features)
+    return found

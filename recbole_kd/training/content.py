@@ -1,0 +1,73 @@
+"""The content path of a distilled student: made, evaluated, and kept beside the student's checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from recbole_kd.bridge.checkpoint import save_state
+from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.loaders import Loaders
+from recbole_kd.bridge.recbole import GeneralRecommender
+from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.distillers.base import Teacher
+from recbole_kd.distillers.content_path import ContentPath
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.scoring.fixed import FixedEmbeddings
+from recbole_kd.scoring.model_scores import scores_of
+from recbole_kd.scoring.scores import Scores
+
+SUFFIX = ".content.pth"
+
+
+def content_path_file(checkpoint: str | Path) -> Path:
+    """Where the content path of a checkpoint lies: ``NAME.content.pth`` beside ``NAME.pth``."""
+    return Path(checkpoint).with_suffix(SUFFIX)
+
+
+def content_path(
+    config: KDConfig, train: MultiModalDataset, student: GeneralRecommender, teachers: Sequence[Teacher]
+) -> ContentPath | None:
+    """What the key ``content`` of a student's stage asks for.
+
+    Raises:
+        UserError: the student's scores are no dot products, or the data set has no features.
+    """
+    kind = config["content"]
+    if not kind:
+        return None
+    scores = scores_of(student)
+    if not scores.factorised:
+        raise UserError(
+            f"content={kind}: {config.model} has no item embedding that content could stand for; take a student that "
+            "scores by dot products, such as BPR or LightGCN"
+        )
+    size = scores.embeddings()[1].shape[1]
+    return ContentPath(kind, train, size, _scores(teachers[-1]) if teachers else None, config["seed"])
+
+
+def _scores(teacher: Teacher) -> Scores | None:
+    if teacher.given_scores is not None or teacher.given_model is None:
+        return teacher.given_scores
+    return scores_of(teacher.given_model).computed_once()
+
+
+def content_test(trainer: Any, loaders: Loaders) -> dict[str, float] | None:
+    """Test metrics of a trained student with content for the items that training never saw; None without a path."""
+    path = _path_of(trainer)
+    if path is None:
+        return None
+    filled = path.filled(trainer.scores.computed_once().embeddings())
+    return dict(trainer.evaluate_as(FixedEmbeddings(loaders.train_part.uid_field, *filled), loaders.test))
+
+
+def keep_content(checkpoint: Path, trainer: Any) -> None:
+    """Write the path beside the student's checkpoint, if there is one; the checkpoint stays that of a plain model."""
+    path = _path_of(trainer)
+    if path is not None:
+        save_state(content_path_file(checkpoint), path.state())
+
+
+def _path_of(trainer: Any) -> ContentPath | None:
+    return getattr(getattr(trainer, "distiller", None), "content", None)

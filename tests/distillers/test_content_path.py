@@ -1,0 +1,125 @@
+"""A student's content path: learnt beside it, changing nothing of it, and standing for what training never saw."""
+
+import pytest
+import torch
+
+from recbole_kd.bridge.checkpoint import load_checkpoint, load_state
+from recbole_kd.distillers.content_path import ContentPath, content_embeddings
+from recbole_kd.experiments.run import run
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.scoring.model_scores import scores_of
+from recbole_kd.training.content import content_path_file
+from tests.models.contract import build
+
+COLD = {"split": "cold_items=0.25", "modalities": ["board"], "show_progress": False, "topk": [3]}
+COLD |= {"valid_metric": "Recall@3"}
+SMALL = {"teacher": "VBPR", "student": "BPR", "kd_topk": 4, "kd_samples": 3, "kd_hold": 1, "student_embedding_size": 8}
+
+
+def student_of(**values):
+    result = run("RCEKD", "board", config_dict={**COLD, **SMALL, "epochs": 6, **values})
+    return result.stages[-1]
+
+
+def weights(stage) -> dict[str, torch.Tensor]:
+    return load_checkpoint(stage.checkpoint)["state_dict"]
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp"])
+def test_the_student_is_the_same_to_the_bit(checkerboard, kind):
+    plain, taught = student_of(), student_of(student_content=kind)
+    assert plain.test == taught.test
+    for name, value in weights(plain).items():
+        assert torch.equal(value, weights(taught)[name])
+    assert plain.content_test is None
+    assert set(taught.content_test) == set(taught.test)
+    assert not content_path_file(plain.checkpoint).exists()
+
+
+def test_it_finds_items_that_training_never_saw(checkerboard):
+    values = {"eval_items": "cold", "epochs": 60, "student_learning_rate": 0.02, "stopping_step": 60}
+    taught = student_of(student_content="linear", teacher_learning_rate=0.02, **values)
+    assert taught.content_test["recall@3"] > 0.8  # by chance .2; the student has learnt of them from its teacher too
+
+
+def test_what_is_kept_gives_the_same_embeddings(checkerboard):
+    taught = student_of(student_content="mlp")
+    state = load_state(content_path_file(taught.checkpoint))
+    made = build("BPR", checkerboard, embedding_size=8, **COLD)
+    features = made.dataset.features("board")
+    found = content_embeddings(state, features)
+    assert found.shape == (25, 8)
+    assert state["modalities"] == ["board"]
+    with pytest.raises(UserError, match="does not fit features 5 wide"):
+        content_embeddings(state, torch.zeros(2, 5))
+    with pytest.raises(UserError, match="does not fit"):
+        content_embeddings({"kind": "linear"}, features)
+
+
+def test_no_gradient_reaches_the_student_and_the_loss_is_the_formula(checkerboard):
+    made = build("BPR", checkerboard, embedding_size=8, **COLD)
+    scores = scores_of(made.model)
+    path = ContentPath("linear", made.loaders.train_part, 8, None, seed=1)
+    loss = path.loss(scores, made.batch)
+    loss.backward()
+    assert all(parameter.grad is None for parameter in made.model.parameters())
+    assert path.map.weight.grad.any()
+    users, items = scores.embeddings()
+    readers = made.batch["user_id"].unique()
+    with torch.no_grad():
+        mapped = path.map(path.features).double()[1:]
+        known = path.trained[1:]
+        near = (mapped - items[1:])[known].pow(2).mean()
+        target = (users[readers] @ items[1:].T).double().softmax(dim=1)
+        mine = (users[readers].double() @ mapped.T).log_softmax(dim=1)
+        expected = near - (target * mine).sum(dim=1).mean()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)  # all 24 items and users are drawn
+
+
+def test_filled_replaces_what_training_never_saw_alone(checkerboard):
+    made = build("BPR", checkerboard, embedding_size=8, **COLD)
+    path = ContentPath("linear", made.loaders.train_part, 8, None, seed=1)
+    users, items = scores_of(made.model).embeddings()
+    same, filled = path.filled((users, items))
+    assert torch.equal(same, users)
+    assert torch.equal(filled[path.trained], items[path.trained])
+    torch.testing.assert_close(filled[~path.trained], path.map(path.features)[~path.trained].detach())
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"student": "NeuMF"}, "no item embedding that content could stand for"),
+        ({"modalities": []}, "has none; make some"),
+    ],
+)
+def test_refused(checkerboard, values, why):
+    values = {"teacher": "BPR", **values}
+    with pytest.raises(UserError, match=why):
+        student_of(student_content="linear", **values)
+
+
+def test_a_model_that_nobody_teaches_is_refused(checkerboard):
+    with pytest.raises(UserError, match="content: a student that a method teaches"):
+        run("BPR", checkerboard, config_dict={**COLD, "content": "linear", "epochs": 1})
+
+
+def test_a_run_that_was_cut_off_goes_on_with_the_same_path(checkerboard):
+    whole = student_of(student_content="linear", checkpoint_dir="whole")
+
+    class Cut(Exception):
+        pass
+
+    from recbole_kd import Callback
+
+    class Stops(Callback):
+        def validated(self, stage, history):
+            if stage == "student" and len(history) == 3:
+                raise Cut
+
+    values = {**COLD, **SMALL, "epochs": 6, "student_content": "linear", "checkpoint_dir": "cut", "snapshot_seconds": 0}
+    with pytest.raises(Cut):
+        run("RCEKD", "board", config_dict=values, callbacks=[Stops()])
+    again = run("RCEKD", "board", config_dict=values).stages[-1]
+    ours, theirs = (load_state(content_path_file(stage.checkpoint))["weights"] for stage in (whole, again))
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+
+from recbole_kd.experiments.run import run
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.serving.recommend import Recommender, recommend
+from recbole_kd.serving.trained_model import open_trained
+from recbole_kd.training.content import content_path_file
+
+
+@pytest.fixture
+def student(checkerboard) -> str:
+    values = {"teacher": "VBPR", "student": "BPR", "kd_topk": 4, "kd_samples": 3, "student_content": "linear"}
+    values |= {"split": "cold_items=0.25", "topk": [3], "valid_metric": "Recall@3", "epochs": 4}
+    return run("RCEKD", "board", config_dict={**values, "show_progress": False}).stages[-1].checkpoint
+
+
+def test_items_that_training_never_saw_are_ranked_by_content(student):
+    trained = open_trained(student)
+    assert trained.has_content
+    assert Recommender(trained, 5).left_out == ""
+    never = {str(trained.train.field2id_token["item_id"][item]) for item in np.flatnonzero(trained.train.held_out)}
+    assert {item for found in recommend(student, topk=17) for item, _ in found.items} & never
+    content_path_file(student).unlink()
+    alone = open_trained(student)
+    assert not alone.has_content
+    kept = ~trained.train.held_out
+    kept[0] = False
+    ours, theirs = (one.scores.embeddings()[1] for one in (trained, alone))
+    assert torch.equal(ours[kept], theirs[kept])
+    assert not torch.equal(ours[trained.train.held_out], theirs[trained.train.held_out])
+
+
+def test_a_file_of_another_student_and_one_that_is_damaged(student, tmp_path):
+    path = content_path_file(student)
+    state = torch.load(path, weights_only=True)
+    torch.save({**state, "modalities": "board"}, path)
+    with pytest.raises(UserError, match="is no content path of"):
+        open_trained(student)
+    torch.save({**state, "modalities": ["board"]}, path)
+    with pytest.raises(UserError, match="does not fit features 3 wide"):
+        open_trained(student)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(UserError):
+        open_trained(student)
+
+
+def test_a_link_is_not_followed(student, tmp_path):
+    path = content_path_file(student)
+    path.rename(tmp_path / "elsewhere.pth")
+    path.symlink_to(tmp_path / "elsewhere.pth")
+    assert not open_trained(student).has_content
