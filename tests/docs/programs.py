@@ -173,7 +173,7 @@ def _convert(words: Sequence[str]) -> None:
     arguments, further = parser.parse_known_args(list(words))
     demand(not further, f"convert takes no {further}")
     demand(arguments.layout in LAYOUTS, f"there is no layout {arguments.layout}")
-    for flag, (layouts, _) in layout_options().items():
+    for flag, layouts in layout_options().items():
         demand(getattr(arguments, flag) is None or arguments.layout in layouts, f"{arguments.layout} has no --{flag}")
 
 
