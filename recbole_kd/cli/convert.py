@@ -19,7 +19,7 @@ Examples:
   recbole-kd convert table clicks.parquet shop --time=day --time_format=%d/%m/%Y --split=time
 
 Ids stay the texts that they are (00012, SKU-001). Of a pair of user and item that is there again the first row is kept.
-NAME.inter gets all rows, and NAME.yaml RecBole's own eval_args, which a run may override.
+NAME.inter gets the rows that are left, and NAME.yaml RecBole's own eval_args, which a run may override.
 """
 
 
@@ -61,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser, of_one: str = "") -> None:
     for flag, of_layouts in layout_options().items():
         if here := {name: option for name, option in of_layouts.items() if name in layouts}:
             group = groups[next(iter(here))] if len(here) == 1 else shared
-            kind = type(next(iter(here.values())).default)
-            group.add_argument(f"--{flag}", type=kind, default=None, metavar=flag.upper(), help=_help(here))
+            first = next(iter(here.values()))
+            meant = "COLUMN" if first.help.startswith("column of") else flag.upper()
+            group.add_argument(f"--{flag}", type=type(first.default), default=None, metavar=meant, help=_help(here))
 
 
 def _help(of_layouts: Mapping[str, Option]) -> str:

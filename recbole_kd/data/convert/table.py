@@ -80,7 +80,7 @@ def read(
         encoding: of text; ``""`` for UTF-8, or what a byte order mark says.
 
     Returns:
-        The interactions, in the order of their times where they have some.
+        The interactions, in the order of the table, or of their times where RecBole could not tell these apart.
 
     Raises:
         UserError: the file cannot be read, a column is missing or cannot be told, a value is none of its column (row
@@ -100,7 +100,7 @@ def read(
         if flag not in names and (spare := [name for name in known(table.names, flag) if name not in names.values()]):
             notes.append(f"The column {spare[0]!r} was not read; --{flag}={spare[0]} takes it as the {flag}.")
     found = _read_rows(source, table, names, time_format, chosen, notes)
-    found = _cleaned(source, in_order(found), repeats, min_user, min_item)
+    found = in_order(_cleaned(source, found, repeats, min_user, min_item))
     if chosen.by_time and found.times is None:
         found.times = np.arange(len(found), dtype=np.float64)
         found.notes.append("No column of times is given, so the order of the rows is that of time, numbered from 0.")
@@ -171,7 +171,7 @@ def _read_rows(
     if not len(columns["user"]):
         raise UserError(f"{source}: none of its {rows:,} rows has {' and '.join(order)}; are these the right columns?")
     if "time" in columns:
-        columns["time"] = times.seconds(columns["time"])
+        columns["time"] = times.seconds(source, columns["time"])
         notes.append(f"The column {names['time']!r} was read as {times.said}.")
     notes += list(_doubts(users, items))
     return Interactions(
@@ -194,7 +194,7 @@ def _doubts(*ids: Tokens) -> Iterator[str]:
                 f"The column {tokens.what!r} holds {listed(tokens.doubtful)}, taken as an id like others; remove these "
                 "rows if it means none."
             )
-        if spaced := sum(token != token.strip() for token in tokens.tokens):
+        if spaced := sum(token[0].isspace() or token[-1].isspace() for token in tokens.tokens):
             yield f"{spaced:,} ids of {tokens.what!r} begin or end with a space, which is kept."
 
 

@@ -66,6 +66,7 @@ def write(published: Published | Interactions, name: str, target: Path, origin: 
     Raises:
         UserError: a split is empty, a feature matrix has not one finite row an item, or the disk refuses.
     """
+    lost = {path.name for path in target.glob(f"{name}.*.npy")} if target.is_dir() else set()
     notes = [*published.notes, *(check_splits(published) if isinstance(published, Published) else [])]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +80,9 @@ def write(published: Published | Interactions, name: str, target: Path, origin: 
         raise UserError(
             f"{target} cannot be written ({error.strerror or error}); free the disk or change data_path"
         ) from error
-    published.notes[:] = notes
+    lost -= {path.name for path in target.iterdir()}
+    gone = [f"Features of the data set that was replaced are gone: {', '.join(sorted(lost))}."] if lost else []
+    published.notes[:] = [*notes, *gone]
     return target
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 from recbole_kd.foundation.errors import UserError
 
-ROWS = 1 << 16  # of a block
+ROWS = 1 << 13  # of a block
 _SHOWN = 40  # characters of a value that a message shows
 
 

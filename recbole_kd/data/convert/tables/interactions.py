@@ -37,7 +37,7 @@ class Interactions:
         user_tokens: the table's own ids.
         item_tokens: likewise.
         ratings: float64 (n,), where the table has some.
-        times: float64 (n,), seconds, ascending, where the table has some.
+        times: float64 (n,), seconds, where the table has some.
         split: how runs divide them.
         rows: of the table, for the summary.
         notes: sentences that the user should read, and that go into the yaml file.
@@ -76,28 +76,32 @@ class Interactions:
             f"items      {items:,}",
             f"interactions  {len(self):,} (density {density:.4%})",
         ]
-        if self.times is not None and 0 < self.times[0] <= self.times[-1] < _YEAR_9999:
-            first, last = (datetime.fromtimestamp(time, UTC) for time in (self.times[0], self.times[-1]))
+        ends = (0.0, 0.0) if self.times is None else (self.times.min(), self.times.max())
+        if 0 < ends[0] <= ends[1] < _YEAR_9999:
+            first, last = (datetime.fromtimestamp(time, UTC) for time in ends)
             lines.append(f"times      {first:%Y-%m-%d %H:%M:%S} to {last:%Y-%m-%d %H:%M:%S} UTC")
         return "\n".join([*lines, f"split      {self.split.what}"])
 
 
 def in_order(found: Interactions) -> Interactions:
-    """The rows by time; those of one moment stay as they are. RecBole keeps times as float32, so the order matters."""
-    if found.times is None or (np.diff(found.times) >= 0).all():
+    """The rows by time, where RecBole would not sort them right: it keeps times as float32, and sorts those stably."""
+    if found.times is None:
+        return found
+    with np.errstate(over="ignore"):
+        by_recbole = np.argsort(found.times.astype(np.float32), kind="stable")
+    if (np.diff(found.times[by_recbole]) >= 0).all():
         return found
     return found.taken(np.argsort(found.times, kind="stable"))
 
 
 def without_repeats(found: Interactions, keep: str) -> Interactions:
-    """Each pair of user and item once: its ``first`` row or its ``last``; the others keep their order."""
+    """Each pair of user and item once: its ``first`` row or its ``last``, by time where there are times."""
     pairs = found.users.astype(np.int64) * len(found.item_tokens) + found.items
+    order = np.arange(len(found)) if found.times is None else np.argsort(found.times, kind="stable")
     if keep == "last":
-        pairs = pairs[::-1]
-    _, rows = np.unique(pairs, return_index=True)
-    if len(rows) == len(found):
-        return found
-    return found.taken(np.sort(len(found) - 1 - rows if keep == "last" else rows))
+        order = order[::-1]
+    _, rows = np.unique(pairs[order], return_index=True)
+    return found if len(rows) == len(found) else found.taken(np.sort(order[rows]))
 
 
 def core(found: Interactions, min_user: int, min_item: int) -> Interactions:

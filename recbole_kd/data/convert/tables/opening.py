@@ -48,6 +48,8 @@ def open_table(path: Path, encoding: str = "") -> Table:
     for mark, what in _OTHERS.items():
         if start.startswith(mark):
             raise UserError(f"{path} is {what}")
+    if 4 * start.count(0) > len(start) and text.encoding.startswith("utf-8"):
+        raise UserError(f"{path} is no text in UTF-8; if it is UTF-16 add --encoding=utf-16-le, else export it as CSV")
     first = start.decode(text.encoding, "ignore").lstrip("\ufeff \t\r\n")[:1]
     if first == "[":
         raise UserError(f"{path} is one JSON list; write JSON lines, an object a line")

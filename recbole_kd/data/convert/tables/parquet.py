@@ -57,4 +57,6 @@ class Parquet:
                 raise self._broken(error) from None
 
     def _broken(self, error: Exception) -> UserError:
-        return UserError(f"{self._path} is cut short or no sound Parquet file ({str(error)[:200]}); copy it again")
+        return UserError(
+            f"{self._path} is cut short or no sound Parquet file ({' '.join(str(error).split())[:200]}); copy it again"
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,11 @@ class Times:
             self._decide(block, first, values[first])
         return numbers(block, column, self.name) if self._numbers else self._dates(block, column)
 
-    def seconds(self, times: np.ndarray) -> np.ndarray:
+    def seconds(self, path: Path, times: np.ndarray) -> np.ndarray:
         """What :meth:`read` gave, of all blocks together, as seconds.
 
         Args:
+            path: of the table, for messages.
             times: float64 (rows,), without NaN.
 
         Raises:
@@ -73,12 +75,12 @@ class Times:
         unit = self._unit or _unit_of(largest)
         if not self._unit and _unit_of(smallest) != unit and unit != "s":
             raise UserError(
-                f"the column {self.name} has times of several units, such as {smallest:.0f} and {largest:.0f}; write "
-                f"all as seconds, or say which they are with --time_format=s, ms, us or ns"
+                f"{path}: the column {self.name} has times of several units, such as {smallest:.0f} and {largest:.0f}; "
+                "write all as seconds, or say which they are with --time_format=s, ms, us or ns"
             )
         if not self._unit and _look_like_days(times):
             raise UserError(
-                f"the column {self.name} has numbers such as {times[0]:.0f}, which look like days; say so with "
+                f"{path}: the column {self.name} has numbers such as {times[0]:.0f}, which look like days; say so with "
                 "--time_format=%Y%m%d, or --time_format=s where they are seconds"
             )
         self.said = _NAMES[unit]
@@ -97,7 +99,11 @@ class Times:
 
             self._form = guess_datetime_format(text) or ""
         if not self._form:
-            told = "whose day and month cannot be told apart" if re.search(r"\d[/.-]\d", text) else "no number or date"
+            told = (
+                "whose day and month cannot be told apart"
+                if re.search(r"\d[/.-]\d", text)
+                else "which is no number or date"
+            )
             block.refuse(row, self.name, value, f"{told}; {_ADVICE}")
 
     def _dates(self, block: Block, column: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Tokens(dict[str, int]):
             UserError: an id is none that RecBole's files can hold (row named).
         """
         values = block.columns[column]
-        if any(type(value) is not str for value in values):
+        if set(map(type, values)) != {str}:
             values = [self._text(block, row, value) for row, value in enumerate(values)]
         try:
             return np.fromiter(map(self.__getitem__, values), dtype=np.int32, count=len(values))
@@ -70,6 +71,9 @@ class Tokens(dict[str, int]):
             return str(value)
         if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:  # a column with gaps
             return str(int(value))
+        if isinstance(value, bytes):
+            with suppress(UnicodeDecodeError):
+                return value.decode()
         block.refuse(
             row, self.what, value, f"which is no id but of type {type(value).__name__}; write a text or a whole number"
         )
