@@ -111,7 +111,8 @@ def _recbole_kd(words: Sequence[str]) -> None:
         return
     demand(words and words[0] in COMMANDS, f"recbole-kd has no command {words[:1]}")
     if "--help" in words:
-        demand(len(words) == 2, "help takes no further words")
+        of_one = words[0] == "convert" and words[1] in LAYOUTS  # recbole-kd convert table --help
+        demand(len(words) == 2 + of_one, "help takes no further words")
         return
     words = [_filled_in(word) for word in words]
     _COMMANDS[words[0]](words[1:])
