@@ -89,5 +89,6 @@ def convert_as_told(args: argparse.Namespace) -> int:
     model = "PromptMM" if isinstance(published, Published) and published.features else "LightGCN"
     print(f"next       python run_recbole_kd.py --model={model} --dataset={args.name}{data_path}")
     if not isinstance(published, Published):
-        print(f"features   recbole-kd features text --table=ITEMS.csv --dataset={args.name}{data_path}")
+        texts = "--table=ITEMS.csv --columns=TITLE,DESCRIPTION"
+        print(f"features   recbole-kd features text {texts} --dataset={args.name}{data_path}")
     return 0

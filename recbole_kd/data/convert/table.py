@@ -98,7 +98,7 @@ def read(
     notes = [f"Of its columns {names['user']!r} is the user and {names['item']!r} the item."]
     for flag in ("time", "rating"):
         if flag not in names and (spare := [name for name in known(table.names, flag) if name not in names.values()]):
-            notes.append(f"The column {spare[0]!r} was not read; --{flag}={spare[0]} takes it as the {flag}.")
+            notes.append(f"The column {spare[0]!r} was not read; --{flag}={listed(spare[:1])} takes it as the {flag}.")
     found = _read_rows(source, table, names, time_format, chosen, notes)
     found = in_order(_cleaned(source, found, repeats, min_user, min_item))
     if chosen.by_time and found.times is None:

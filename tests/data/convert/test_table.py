@@ -88,6 +88,11 @@ class TestColumns:
             ("user,item,n", {"user": "usr"}, "no column 'usr'; it has user, item, n; did you mean user"),
             ("user,item,n", {"time": "when"}, "no column 'when'; it has user, item, n"),
             ("196,242,3", {}, "no header"),
+            (
+                '"us\x1ber",item,n',
+                {"user": "user"},
+                r"no column 'user'; it has 'us\\x1ber', item, n(; did you mean item\?)?$",
+            ),
             ("user,item,n", {"item": "user"}, "--user and --item both name the column 'user'"),
             ("user,item,item", {"item": "item"}, "2 columns called 'item'"),
         ],

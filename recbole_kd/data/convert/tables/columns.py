@@ -42,7 +42,7 @@ def column(path: Path, names: Sequence[str], given: str, flag: str) -> str:
             return found[0]
         if found:
             raise UserError(f"{path} has {len(found)} columns called {given!r}; rename all but one")
-        near = did_you_mean(given, names)
+        near = did_you_mean(given, filter(str.isprintable, names))
         raise UserError(f"{path} has no column {given!r}; it has {listed(names)}{near}{_headless(names)}")
     found = known(names, flag)
     if len(found) == 1:
