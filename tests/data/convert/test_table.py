@@ -131,6 +131,7 @@ class TestRows:
         [
             ("a,b,four", r"orders.csv, line 3: r is 'four', which is no finite number"),
             ("a,b,inf", "line 3: r is 'inf'"),
+            ("a,b,1e39", "line 3: r is '1e39'"),
             ("a,b,1_0", "line 3: r is '1_0'"),
             ("a,b,-", "line 3: r is '-'"),
             ('a,b,"4,5"', "line 3: r is '4,5', .* 4.5 with a point"),

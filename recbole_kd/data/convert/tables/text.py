@@ -119,6 +119,7 @@ def _known(encoding: str) -> str:
     try:
         name = codecs.lookup(encoding).name
         " ".encode(encoding)  # rot13 and base64 are no encodings of text
+        b"a".decode(encoding, "ignore")  # idna is one of names alone
     except (LookupError, TypeError, ValueError):
         raise UserError(
             f"encoding={encoding!r} is no encoding that Python knows; write utf-8, cp1252, gb18030 or another"

@@ -16,6 +16,7 @@ from recbole_kd.foundation.errors import UserError
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 _NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 _BOUNDS = {"s": 1e11, "ms": 1e14, "us": 1e17}  # 1e11 seconds are in the year 5138, as milliseconds in 1973
+_NO_TIME = 1e20
 _ISO = re.compile(r"\s*\d{4}-\d{1,2}-\d{1,2}")
 _YEAR_FIRST = re.compile(r"^\s*(\d{4})[/.](\d{1,2})[/.](\d{1,2})")
 _MONTH_NAMED = re.compile(
@@ -72,6 +73,8 @@ class Times:
             return times
         sizes = np.abs(times[times != 0])
         largest, smallest = (sizes.max(), sizes.min()) if len(sizes) else (0.0, 0.0)
+        if largest >= _NO_TIME:
+            raise UserError(f"{path}: the column {self.name} has {largest:g}, which is no time; name another column")
         unit = self._unit or _unit_of(largest)
         if not self._unit and _unit_of(smallest) != unit and unit != "s":
             raise UserError(
@@ -121,7 +124,7 @@ class Times:
             ) from None
         wrong = np.flatnonzero((found.isna() & values.notna()).to_numpy())
         if len(wrong):
-            form = "a date like those before it" if self._form in ("", "ISO8601") else f"written as {self._form}"
+            form = "such a date as 2019-03-05 10:00:00" if self._form in ("", "ISO8601") else f"written as {self._form}"
             block.refuse(int(wrong[0]), self.name, values.iloc[wrong[0]], f"which is not {form}; {_ADVICE}")
         return np.where(found.isna().to_numpy(), np.nan, seconds)
 

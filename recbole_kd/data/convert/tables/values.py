@@ -14,6 +14,7 @@ from recbole_kd.data.convert.tables.blocks import Block
 
 MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None", "\\N"})
 _LONGEST = 500  # characters of an id
+_LARGEST = 3e38  # that float32 holds, as RecBole keeps numbers
 _UNFIT = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\0": "a NUL character"}
 _BAD = re.compile("[\t\n\r\0\ud800-\udfff]")
 
@@ -115,7 +116,8 @@ def _all_numbers(values: Sequence[Any]) -> np.ndarray | None:
     try:
         found = np.fromiter(map(float, values), dtype=np.float64, count=len(values))
         # float() alone would take "1_000", and True
-        return found if np.isfinite(found).all() and "_" not in "".join(map(str, values)) else None
+        odd = bool in set(map(type, values)) or "_" in "".join(map(str, values))
+        return found if (np.abs(found) <= _LARGEST).all() and not odd else None
     except (TypeError, ValueError, OverflowError):
         return None
 
@@ -132,6 +134,6 @@ def _number(block: Block, row: int, value: Any, what: str) -> float:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number) or "_" in str(value) or isinstance(value, bool):
+    if not abs(number) <= _LARGEST or "_" in str(value) or isinstance(value, bool):
         block.refuse(row, what, value, f"which is no finite number; {advice}")
     return number

@@ -104,7 +104,7 @@ class TestRefusals:
         with pytest.raises(UserError, match="does not exist"):
             open_table(tmp_path / "b.csv")
 
-    @pytest.mark.parametrize("encoding", ["utf-9", "rot13", "base64"])
+    @pytest.mark.parametrize("encoding", ["utf-9", "rot13", "base64", "idna", "undefined"])
     def test_an_encoding_that_is_none(self, file, encoding):
         with pytest.raises(UserError, match="no encoding that Python knows"):
             open_table(file("user,item\n"), encoding)
