@@ -122,7 +122,7 @@ class AtomicFile:
 
         Only fields of numbers may be missing to it, since NA and null are good names of items.
         """
-        table: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]
+        table: pd.DataFrame = pd.read_csv(
             io.BytesIO(lines.raw),
             delimiter=lines.separator,
             header=None,
