@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import warnings
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -94,11 +95,17 @@ class AtomicFile:
         return table
 
     def _table(self, lines: Lines, columns: Sequence[Column]) -> pd.DataFrame:
-        kinds: dict[str, type] = {column.name: np.float64 if self._is_number(column) else str for column in columns}
-        whole: dict[str, type] = {column.name: np.int64 for column in columns if column.kind == "token"}
+        kinds: dict[str, type | None] = {
+            column.name: np.float64 if self._is_number(column) else str for column in columns
+        }
+        whole = [column.name for column in columns if column.kind == "token"]
         if whole and looks_whole(lines):
-            with suppress(ValueError, OverflowError), np.errstate(invalid="ignore"):  # a later row has other ids
-                return with_tokens(self._parse(lines, kinds | whole), whole)
+            # pandas is to find out: told to read whole numbers it would take the id 1.0 for 1
+            with suppress(ValueError, OverflowError), warnings.catch_warnings(), np.errstate(invalid="ignore"):
+                warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+                table = self._parse(lines, kinds | dict.fromkeys(whole))
+                if all(table[name].dtype == np.int64 for name in whole):
+                    return with_tokens(table, whole)
         try:
             return self._parse(lines, kinds)
         except ValueError:
@@ -111,15 +118,18 @@ class AtomicFile:
         return text
 
     def _parse(self, lines: Lines, kinds: Mapping[str, Any]) -> pd.DataFrame:
-        """Let pandas read; only fields of numbers may be missing to it, since NA and null are good names of items."""
-        table: pd.DataFrame = pd.read_csv(  # type: ignore[call-overload]
+        """Let pandas read, and find out the type where it is None.
+
+        Only fields of numbers may be missing to it, since NA and null are good names of items.
+        """
+        table: pd.DataFrame = pd.read_csv(
             io.BytesIO(lines.raw),
             delimiter=lines.separator,
             header=None,
             skiprows=1,
             names=self.names,
             usecols=list(kinds),
-            dtype=dict(kinds),
+            dtype={name: kind for name, kind in kinds.items() if kind is not None},
             na_values={name: _MISSING for name, kind in kinds.items() if kind is np.float64},
             keep_default_na=False,
             float_precision="round_trip",

@@ -17,7 +17,7 @@ COMMANDS = {
     "compare": "train several models over several seeds, write one table and a page of pictures",
     "recommend": "print the best items of users by a trained model",
     "check": "read a data set, say what is wrong with it, or print what a run would train on",
-    "convert": "turn a published data layout into RecBole's files",
+    "convert": "turn a table of your own, or a published layout, into RecBole's files",
 }
 
 

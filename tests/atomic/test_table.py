@@ -153,6 +153,14 @@ def test_ids_that_are_numbers_stay_as_they_are_written(write, other):
     assert table["price"].tolist()[:4] == [1.5] * 4
 
 
+@pytest.mark.parametrize("other", ["1.0", "0.", "12.", "1e3", "1E0"])
+def test_ids_that_only_look_like_whole_numbers_stay_too(write, other):
+    """Told to read whole numbers, pandas takes 1.0 for 1 where all ids are small."""
+    table = read(write(HEAD + f"12\t3\t1.5\n{other}\t4\t2\n7\t{other}\t2\n"))
+    assert table["user_id"].tolist() == ["12", other, "7"]
+    assert table["item_id"].tolist() == ["3", "4", other]
+
+
 TOKENS = st.text(st.characters(codec="utf-8", exclude_characters='\t\n\r"\0', exclude_categories=["Cs"]), max_size=4)
 TOKENS |= st.from_regex(r"[+-]?[0-9]{1,3} ?", fullmatch=True)
 NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(10**9), 10**9), st.just(""))

@@ -161,8 +161,20 @@ class TestHelp:
             main(["convert", "--help"])
         assert ended.value.code == 0
         text = capsys.readouterr().out
-        for layout in ("promptmm", "mmrec", "lightgcn", "citeulike"):
-            assert layout in text
+        for layout in ("promptmm", "mmrec", "lightgcn", "citeulike", "table"):
+            assert f"{layout}:" in text
+        for flag in ("--valid_ratio", "--min_user", "--user_field COLUMN"):
+            assert flag in text
+
+    def test_convert_one_layout(self, capsys):
+        with pytest.raises(SystemExit) as ended:
+            main(["convert", "table", "--help"])
+        assert ended.value.code == 0
+        text = capsys.readouterr().out
+        assert "usage: recbole-kd convert table SOURCE NAME [options]" in text
+        for flag in ("--user COLUMN", "--time_format", "cold_items=0.1", "--min_user", "%d/%m/%Y"):
+            assert flag in text
+        assert "--valid_ratio" not in text
 
 
 class TestConvert:
@@ -181,6 +193,30 @@ class TestConvert:
         monkeypatch.chdir(tmp_path)
         assert main(["convert", "lightgcn", "nowhere", "tiny"]) == 2
         assert "nowhere" in only_line(capsys.readouterr().err)
+
+    @pytest.mark.parametrize("split", ["random", "leave-one-out", "time"])
+    def test_a_table_trains_with_each_split(self, tmp_path, monkeypatch, capsys, split):
+        monkeypatch.chdir(tmp_path)
+        rows = [f"{user:04},SKU-{(user + item) % 14},2024-03-{item + 1:02}" for user in range(20) for item in range(5)]
+        Path("orders.csv").write_text("\n".join(["customer,sku,day", *rows, "7,,2024-01-01"]))
+        assert main(["convert", "table", "orders.csv", "shop", "--time=day", f"--split={split}"]) == 0
+        said = capsys.readouterr()
+        for line in ("read       101 rows", "users      20", "items      14", "interactions  100 (density 35.7143%)"):
+            assert line in said.out
+        assert "next       python run_recbole_kd.py --model=LightGCN --dataset=shop\n" in said.out
+        assert "1 rows have no item and were left out." in said.err
+        assert main(["check", "shop"]) == 0
+        assert main(["train", "--model=BPR", "--dataset=shop", *QUIET, "--result_file=r.json"]) == 0
+        assert math.isfinite(strict(Path("r.json").read_text())["test"]["recall@3"])
+
+    def test_a_table_that_is_refused(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        Path("orders.csv").write_text("customer,sku\nann,a\nbob,b,c\n")
+        assert main(["convert", "table", "orders.csv", "shop"]) == 2
+        assert "orders.csv, line 3: it has 3 cells, and the header names 2 columns" in only_line(
+            capsys.readouterr().err
+        )
+        assert not Path("dataset").exists() or not list(Path("dataset").iterdir())
 
 
 class TestProcesses:

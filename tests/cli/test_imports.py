@@ -58,6 +58,8 @@ def imported(names: list[str], *words: str) -> tuple[int, list[str], str]:
         ("check board --lode_col=3", "'lode_col' is not a key of RecBole"),
         ("convert mmrce source name", "layout 'mmrce' is unknown"),
         ("convert mmrec source name --overwriet", "unrecognized arguments: --overwriet"),
+        ("convert table orders.csv name --split=randm", "did you mean random"),
+        ("convert table orders.csv name", "orders.csv does not exist"),
     ],
 )
 def test_what_is_refused_has_imported_nothing_slow(checkerboard, words, says):

@@ -227,4 +227,4 @@ class TestRealData:
 
 def test_layouts_are_named_as_they_are_registered():
     assert all(name == layout.name for name, layout in LAYOUTS.all().items())
-    assert LAYOUTS.names() == {"promptmm", "mmrec", "lightgcn", "citeulike"}
+    assert LAYOUTS.names() == {"promptmm", "mmrec", "lightgcn", "citeulike", "table"}

@@ -111,7 +111,8 @@ def _recbole_kd(words: Sequence[str]) -> None:
         return
     demand(words and words[0] in COMMANDS, f"recbole-kd has no command {words[:1]}")
     if "--help" in words:
-        demand(len(words) == 2, "help takes no further words")
+        of_one = words[0] == "convert" and words[1] in LAYOUTS  # recbole-kd convert table --help
+        demand(len(words) == 2 + of_one, "help takes no further words")
         return
     words = [_filled_in(word) for word in words]
     _COMMANDS[words[0]](words[1:])
@@ -173,7 +174,7 @@ def _convert(words: Sequence[str]) -> None:
     arguments, further = parser.parse_known_args(list(words))
     demand(not further, f"convert takes no {further}")
     demand(arguments.layout in LAYOUTS, f"there is no layout {arguments.layout}")
-    for flag, (layouts, _) in layout_options().items():
+    for flag, layouts in layout_options().items():
         demand(getattr(arguments, flag) is None or arguments.layout in layouts, f"{arguments.layout} has no --{flag}")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import pickle
 import random
 from collections.abc import Callable
@@ -12,8 +14,10 @@ import numpy as np
 import scipy.sparse as sp
 import yaml
 
+from recbole_kd.atomic.table import AtomicFile, Layout
 from recbole_kd.bridge import properties
 from recbole_kd.cli import main
+from recbole_kd.data.convert import convert
 from recbole_kd.data.convert.sparse_pickles import load_sparse
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
@@ -58,6 +62,14 @@ def make_good(folder: Path) -> None:
     assert main(["compare", "--models=BPR", "--dataset=toy", "--out=out", *SHORT]) == 0
     matrix = sp.random(20, 20, 0.2, format="csr", random_state=0)
     (folder / "matrix.pkl").write_bytes(pickle.dumps(matrix))
+    tables = folder / "tables"
+    tables.mkdir()
+    orders = [{"user": f"0{u}", "item": f'"{i}"', "rating": r, "time": f"2024-03-{u + 1:02}"} for u, i, r in rows]
+    (tables / "orders.csv").write_text(
+        "user;item;rating;time\n" + "".join(";".join(map(str, row.values())) + "\n" for row in orders)
+    )
+    (tables / "orders.jsonl").write_text("".join(json.dumps(row) + "\n" for row in orders))
+    (tables / "orders.csv.gz").write_bytes(gzip.compress((tables / "orders.csv").read_bytes()))
 
 
 def config(**values: Any) -> Any:
@@ -148,9 +160,20 @@ def pickled_matrix(draw: random.Random, folder: Path) -> None:
     load_sparse(folder / "matrix.pkl")
 
 
+def table(draw: random.Random, folder: Path) -> None:
+    path = damage_one(draw, sorted((folder / "tables").iterdir()))
+    options = {"time": "time", "rating": "rating"} if draw.random() < 0.7 else {}
+    written = convert("table", path, "shop", folder / "dataset", **options) / "shop.inter"
+    try:
+        found = AtomicFile(written, Layout(ids=frozenset({"user_id", "item_id"}))).read()
+    except UserError as error:
+        raise AssertionError(f"what was written is not read: {error}") from error
+    assert found.notna().all(axis=None)
+
+
 # A door may give what it made of the file; of those that carry a checksum it must be what it was before the damage.
 DOORS: dict[str, Callable[[random.Random, Path], Any]] = {
     door.__name__: door
-    for door in (atomic_file, features, yaml_of_data, key_of_run, words, checkpoint, cache, study, records)
+    for door in (atomic_file, features, yaml_of_data, key_of_run, words, checkpoint, cache, study, records, table)
 } | {"pickled_matrix": pickled_matrix}
 WHOLE: dict[str, Callable[[Path], Any]] = {"checkpoint": _lists, "cache": _scores}

@@ -1,14 +1,14 @@
-"""Converters from published layouts to RecBole benchmark files with item features."""
+"""Converters from published layouts, and from tables of interactions, to RecBole's atomic files."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from recbole_kd.data.convert.published import SPLITS, Layout, Published
+from recbole_kd.data.convert.published import SPLITS, Layout, Option, Published
+from recbole_kd.data.convert.tables.interactions import Interactions
 from recbole_kd.data.convert.writing import check_target, write
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.npy import open_array
@@ -31,11 +31,11 @@ def convert(
     overwrite: bool = False,
     **options: Any,
 ) -> Path:
-    """Convert a published data set, keeping its split.
+    """Convert a published data set, keeping its split, or a table of interactions, which runs then split.
 
     Args:
-        layout: one of :data:`LAYOUTS`.
-        source: the published folder (or the ``.inter`` file of ``mmrec``).
+        layout: one of :data:`LAYOUTS`; ``table`` is what shops keep, see :func:`recbole_kd.data.convert.table.read`.
+        source: the published folder, or the file of ``table`` (or the ``.inter`` file of ``mmrec``).
         name: the new data set's name.
         data_path: the folder that gets the folder ``name``.
         overwrite: replace an existing data set of this name.
@@ -51,8 +51,10 @@ def convert(
     return read_and_write(layout, source, name, data_path, overwrite, options)[0]
 
 
-def summary(published: Published) -> str:
+def summary(published: Published | Interactions) -> str:
     """Return the lines that ``convert`` prints: users, items, split sizes and modalities."""
+    if isinstance(published, Interactions):
+        return published.summary()
     train = published.splits["train"]
     every = np.concatenate([published.splits[split] for split in SPLITS])
     users, items = len(np.unique(every[:, 0])), len(np.unique(every[:, 1]))
@@ -74,7 +76,7 @@ def summary(published: Published) -> str:
 
 def read_and_write(
     layout: str, source: str | Path, name: str, data_path: str | Path, overwrite: bool, options: dict[str, Any]
-) -> tuple[Path, Published]:
+) -> tuple[Path, Published | Interactions]:
     """:func:`convert`, returning what was read too."""
     if layout not in LAYOUTS:
         names = sorted(LAYOUTS.names())
@@ -93,10 +95,10 @@ def read_and_write(
     return write(published, name, target, origin=f"{layout} layout, {Path(source).name}"), published
 
 
-def layout_options() -> dict[str, tuple[Sequence[str], Any]]:
-    """Return ``{flag: (layouts that have it, the option)}``."""
-    flags: dict[str, tuple[list[str], Any]] = {}
+def layout_options() -> dict[str, dict[str, Option]]:
+    """Return ``{flag: {layout that has it: its option}}``."""
+    flags: dict[str, dict[str, Option]] = {}
     for layout in LAYOUTS.all().values():
         for option in layout.options:
-            flags.setdefault(option.name, ([], option))[0].append(layout.name)
-    return dict(flags)
+            flags.setdefault(option.name, {})[layout.name] = option
+    return flags

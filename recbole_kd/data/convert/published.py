@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recbole_kd.data.convert.tables.interactions import Interactions
 from recbole_kd.foundation.errors import UserError
 
 SPLITS = ("train", "valid", "test")
@@ -79,13 +80,14 @@ class Layout:
     Attributes:
         name: as the user types it.
         summary: one line for the help text.
-        read: called with the source path and the options.
+        read: called with the source path and the options; it returns parts as published, or interactions that RecBole
+            splits.
         options: what ``read`` takes beside the path.
     """
 
     name: str
     summary: str
-    read: Callable[..., Published]
+    read: Callable[..., Published | Interactions]
     options: tuple[Option, ...] = ()
 
 

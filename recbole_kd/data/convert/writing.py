@@ -1,4 +1,4 @@
-"""Writing a published data set as RecBole benchmark files: whole, or not at all."""
+"""Writing a data set as RecBole's atomic files: whole, or not at all."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from recbole_kd.data.convert.published import SPLITS, Published
+from recbole_kd.data.convert.tables.interactions import Interactions
+from recbole_kd.data.convert.tables.writing import write_interactions, yaml_of
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import sync_folder
@@ -49,7 +51,7 @@ def check_target(name: str, data_path: str | Path, overwrite: bool) -> Path:
     return target
 
 
-def write(published: Published, name: str, target: Path, origin: str) -> Path:
+def write(published: Published | Interactions, name: str, target: Path, origin: str) -> Path:
     """Write interactions, features and ``<name>.yaml`` into a temporary sibling and rename it to ``target``.
 
     Args:
@@ -64,24 +66,34 @@ def write(published: Published, name: str, target: Path, origin: str) -> Path:
     Raises:
         UserError: a split is empty, a feature matrix has not one finite row an item, or the disk refuses.
     """
-    notes = [*published.notes, *check_splits(published)]
+    lost = {path.name for path in target.glob(f"{name}.*.npy")} if target.is_dir() else set()
+    notes = [*published.notes, *(check_splits(published) if isinstance(published, Published) else [])]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _building(target) as folder:
-            for split in SPLITS:
-                _write_pairs(folder / f"{name}.{split}.inter", published.splits[split])
-            for modality, matrix in published.features.items():
-                _write_matrix(folder / f"{name}.{modality}.npy", modality, matrix, published.items)
-            if published.features:
-                lines = "".join(f"{item}\n" for item in range(published.items))
-                (folder / f"{name}.item_ids").write_text(lines, encoding="utf-8", newline="\n")
-            (folder / f"{name}.yaml").write_text(_yaml(origin, notes), encoding="utf-8", newline="\n")
+            if isinstance(published, Published):
+                _write_published(folder, name, published)
+            else:
+                write_interactions(folder / f"{name}.inter", published)
+            (folder / f"{name}.yaml").write_text(_yaml(published, origin, notes), encoding="utf-8", newline="\n")
     except OSError as error:
         raise UserError(
             f"{target} cannot be written ({error.strerror or error}); free the disk or change data_path"
         ) from error
-    published.notes[:] = notes
+    lost -= {path.name for path in target.iterdir()}
+    gone = [f"Features of the data set that was replaced are gone: {', '.join(sorted(lost))}."] if lost else []
+    published.notes[:] = [*notes, *gone]
     return target
+
+
+def _write_published(folder: Path, name: str, published: Published) -> None:
+    for split in SPLITS:
+        _write_pairs(folder / f"{name}.{split}.inter", published.splits[split])
+    for modality, matrix in published.features.items():
+        _write_matrix(folder / f"{name}.{modality}.npy", modality, matrix, published.items)
+    if published.features:
+        lines = "".join(f"{item}\n" for item in range(published.items))
+        (folder / f"{name}.item_ids").write_text(lines, encoding="utf-8", newline="\n")
 
 
 def check_splits(published: Published) -> list[str]:
@@ -164,8 +176,12 @@ def _write_matrix(path: Path, modality: str, matrix: np.ndarray | Path, items: i
             progress.update(len(block))
 
 
-def _yaml(origin: str, notes: list[str]) -> str:
-    comments = "".join(f"# {line}\n" for line in [f"Converted from {origin}.", *notes])
+def _yaml(published: Published | Interactions, origin: str, notes: list[str]) -> str:
+    lines = [f"Converted from {origin}.", *notes]
+    # names of files and columns are a stranger's, and must not end the comment
+    comments = "".join(f"# {''.join(sign if sign.isprintable() else ' ' for sign in line)}\n" for line in lines)
+    if isinstance(published, Interactions):
+        return f"{comments}\n{yaml_of(published)}"
     return f"""{comments}
 # RecBole takes the splits from <name>.train.inter, <name>.valid.inter and <name>.test.inter as they are.
 benchmark_filename: [train, valid, test]
