@@ -57,7 +57,7 @@ records the encoder and the source. Needs pip install 'recbole-kd[content]'; for
 A command that was cut off goes on where it was, with the same result. Items without a text or a picture get no row;
 missing_features of the training says what becomes of them.
 """
-_FLAGS = ("--overwrite", "--fp16")
+FLAGS = ("--overwrite", "--fp16")
 
 
 class Options(Settings):
@@ -103,7 +103,7 @@ def main(words: Sequence[str]) -> int:
     kind = words[0]
     if kind not in KINDS:
         raise UserError(f"features are of {' or '.join(KINDS)}, not of {kind!r}{did_you_mean(kind, KINDS)}")
-    rest, files = split_config_files([f"{word}=true" if word in _FLAGS else word for word in words[1:]])
+    rest, files = split_config_files([f"{word}=true" if word in FLAGS else word for word in words[1:]])
     options, of_config = read_words(kind, rest)
     inputs = _Inputs(kind, options)
     values = values_of_files(files) | converted(of_config)

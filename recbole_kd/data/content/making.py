@@ -17,7 +17,7 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import alone_in, own_folder
 
 Input = TypeVar("Input")
-BATCHES_A_BLOCK = 8  # a kill loses no more
+BATCHES_A_BLOCK = 4  # a kill loses no more
 FORMAT = 1  # of the record, and of the blocks
 
 
@@ -84,11 +84,12 @@ def make_modality(
     own_folder(target.blocks)
     with alone_in(target.blocks, "features", "--modality"):
         written: list[str] = []
+        begin = 0
         with tqdm(total=len(parts), unit=unit, desc="Encode", disable=not show_progress) as bar:
             for block in encoded(parts, encoder, size, target.blocks, work):
-                begin = int(bar.n)
-                bar.update(len(block.kept))
                 of_block = tokens[begin : begin + len(block.kept)]
+                begin += len(block.kept)
+                bar.update(len(block.kept))
                 written += [token for token, kept in zip(of_block, block.kept, strict=True) if kept]
                 for what, which in block.notes.items():
                     report.add_all(what, which)

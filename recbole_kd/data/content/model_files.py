@@ -88,7 +88,7 @@ def check_model(folder: Path, encoder: str) -> None:
         raise UserError(f"{where} has no config.json; give the folder of a model as transformers saves it")
     if (folder / "adapter_config.json").exists():
         raise UserError(f"{where} is an adapter of another model; merge it into that and save the whole")
-    folders = [folder]
+    needing = [] if modules.is_file() else [folder]
     for module in _json(modules, where) if modules.is_file() else []:
         kind, place = (str(module.get(key, "")) if isinstance(module, dict) else "" for key in ("type", "path"))
         name = kind.rpartition(".")[2]
@@ -97,16 +97,15 @@ def check_model(folder: Path, encoder: str) -> None:
         if Path(place).is_absolute() or ".." in Path(place).parts:
             raise UserError(f"{where} names {place!r} in modules.json, which leads out of its folder; do not use it")
         if name in ("Transformer", "Dense"):
-            folders.append(folder / place)
+            needing.append(folder / place)
         if name == "Dense":
             _check_dense(_json(folder / place / "config.json", where), where)
-    for part in dict.fromkeys(folders):
+    for part in dict.fromkeys([folder, *needing]):
         if (part / "config.json").is_file():
             found = _json(part / "config.json", where)
             if isinstance(found, dict) and "auto_map" in found:
                 raise UserError(f"{where} brings code of its own (auto_map), which is not run; give another model")
-        needs = part is not folder or not modules.is_file()
-        if needs and not list(part.glob(f"*{WEIGHTS}")):
+        if part in needing and not list(part.glob(f"*{WEIGHTS}")):
             raise UserError(
                 f"{where} has no weights in safetensors in {part}; pickled weights are not opened, so save it again "
                 "with save_pretrained"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 100_000_000
 """More is refused before a pixel is decoded: 400 MB in memory, as a file of some kilobytes may claim."""
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of JPEG, those of several pictures too
 
 
 class NoPicture(ValueError):
@@ -42,13 +42,12 @@ def open_picture(path: Path, size: int) -> Image:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise NoPicture(str(error.strerror).lower()) from None
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or not found.st_size:
+        os.close(descriptor)
+        raise NoPicture("empty file" if stat.S_ISREG(found.st_mode) else "no file")
     with open(descriptor, "rb") as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise NoPicture("no file")
-        if not found.st_size:
-            raise NoPicture("empty file")
         try:
             with Image.open(stream, formats=FORMATS) as opened:
                 if opened.width * opened.height > MOST_PIXELS:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -92,22 +94,15 @@ def _text(path: Path, encoding: str) -> Iterator[IO[str]]:
 
 
 def _line_of_fault(path: Path, encoding: str) -> int:
-    """The line after those that can be decoded."""
-    with path.open(encoding=encoding, errors="strict", newline="") as stream:
-        count = 1
-        try:
-            for line in stream:
-                count += line.endswith("\n")
-        except UnicodeDecodeError:  # of the piece that was read ahead, so the line is looked for in it
-            pass
+    """The line that cannot be decoded."""
+    decoder, line = codecs.getincrementaldecoder(encoding)(), 1
     with path.open("rb") as raw:
-        for number, content in enumerate(raw, start=1):
-            if number >= count:
-                try:
-                    content.decode(encoding)
-                except UnicodeDecodeError:
-                    return number
-    return count
+        for content in raw:
+            try:
+                line += decoder.decode(content).count("\n")
+            except UnicodeDecodeError:
+                break
+    return line
 
 
 @contextmanager
@@ -215,8 +210,10 @@ def _word(value: Any, where: str, column: str) -> str:
         return ""
     if isinstance(value, str):
         return value
+    if isinstance(value, float) and (math.isnan(value) or value.is_integer()):  # whole numbers beside missing ones
+        return "" if math.isnan(value) else str(int(value))
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
-    if isinstance(value, list) and all(isinstance(part, str | int | float) for part in value):
-        return ", ".join(map(str, value))
+    if isinstance(value, list) and not any(isinstance(part, list | dict) for part in value):
+        return ", ".join(filter(None, (_word(part, where, column) for part in value)))
     raise UserError(f"{where}: {column} is of the type {type(value).__name__}; give texts, numbers or lists of them")
