@@ -49,7 +49,7 @@ records the encoder and the source. Needs pip install 'recbole-kd[content]'; for
   --items=known          encode only what the data set has (default: all)
   --modality=NAME        what to call it (default: text, image)
   --overwrite            replace a modality of this name
-  --batch_size=32        inputs that are encoded at once
+  --batch_size=N         inputs that are encoded at once (default: 32 texts or 4 pictures on a processor, else 128)
   --fp16                 store halves, half the size; encoding is in float32 all the same
   --show_progress=false  no progress bar
   --any_key=value        as for train: data_path, features_path, threads, gpu_id, use_gpu, filters, columns
@@ -67,7 +67,7 @@ class Options(Settings):
     modality: str | None = None
     items: Literal["all", "known"] = "all"
     overwrite: bool = False
-    batch_size: Count = 32
+    batch_size: Count | None = None
     fp16: bool = False
 
 
@@ -229,7 +229,6 @@ def _make(config: Any, inputs: _Inputs, encoder: Any, options: Any, modality: st
             target,
             items,
             later,
-            batch_size=options.batch_size,
             float16=options.fp16,
             unit=inputs.kind,
             show_progress=config["show_progress"],

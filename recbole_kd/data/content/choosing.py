@@ -32,17 +32,20 @@ class Choice:
     kind: str
     name: str
 
-    def load(self, device: Any, batch_size: int, long: str = "truncate") -> Encoder[Any]:
+    def load(self, device: Any, batch_size: int | None = None, long: str = "truncate") -> Encoder[Any]:
         """Load it, in evaluation mode.
 
         Args:
             device: of PyTorch.
-            batch_size: inputs that it works on at once.
+            batch_size: inputs that it works on at once; None for what does best: of pictures few on a processor, where
+                the maps of more are memory that the system hands out anew each time.
             long: what becomes of long texts.
 
         Raises:
             UserError: its files are not there, or not plain.
         """
+        on_processor = str(device) == "cpu"
+        batch_size = batch_size or (4 if on_processor and self.kind == IMAGE else 32 if on_processor else 128)
         if self.kind == TEXT:
             from recbole_kd.data.content.sentences import load_sentences
 

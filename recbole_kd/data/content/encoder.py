@@ -34,7 +34,7 @@ class Encoder(Protocol[Input]):
         identity: which it is.
         width: columns of its rows.
         module: whose sizes tell how many threads are worth it.
-        settings: plain values that its rows depend on besides, such as how long texts are read.
+        settings: plain values that its rows depend on besides: ``batch_size``, and such as how long texts are read.
     """
 
     identity: Identity

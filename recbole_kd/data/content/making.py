@@ -12,12 +12,13 @@ from recbole_kd.data.content.blocks import encoded, forget
 from recbole_kd.data.content.encoder import Encoder
 from recbole_kd.data.content.report import Report
 from recbole_kd.data.content.writing import Target
+from recbole_kd.foundation.allocator import keep_freed_memory
 from recbole_kd.foundation.digest import sha256_of_values
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import alone_in, own_folder
 
 Input = TypeVar("Input")
-BATCHES_A_BLOCK = 4  # a kill loses no more
+BLOCK = 128  # inputs, or a batch where that is more; a kill loses no more
 FORMAT = 1  # of the record, and of the blocks
 
 
@@ -50,7 +51,6 @@ def make_modality(
     items: Collection[str],
     report: Report,
     *,
-    batch_size: int,
     float16: bool = False,
     unit: str = "item",
     show_progress: bool = True,
@@ -64,7 +64,6 @@ def make_modality(
         target: the files to write; what they were before they are until the end.
         items: raw tokens of the data set.
         report: gets what the encoder says of inputs, and the items without a row.
-        batch_size: inputs that the encoder works on at once.
         float16: store halves; encoding is in float32 whatever this says.
         unit: what an input is called beside the progress bar.
         show_progress: whether there is one.
@@ -77,10 +76,10 @@ def make_modality(
     from recbole_kd.foundation.versions import versions
 
     began = time.perf_counter()
+    keep_freed_memory()
     tokens, parts = list(inputs), list(inputs.items())
-    settings = {**encoder.settings, "batch_size": batch_size}
-    work = sha256_of_values([FORMAT, encoder.identity.files, source.digest, settings, tokens])
-    size = BATCHES_A_BLOCK * batch_size
+    size = max(BLOCK, encoder.settings["batch_size"])
+    work = sha256_of_values([FORMAT, encoder.identity.files, source.digest, encoder.settings, size, tokens])
     own_folder(target.blocks)
     with alone_in(target.blocks, "features", "--modality"):
         written: list[str] = []
@@ -103,7 +102,7 @@ def make_modality(
             "width": encoder.width,
             "dtype": "float16" if float16 else "float32",
             "encoder": {"name": encoder.identity.name, "weights_sha256": encoder.identity.weights},
-            "settings": settings,
+            "settings": encoder.settings,
             "source": {**source.facts, "sha256": source.digest},
             "counts": dict(report.counts),
             "versions": {**versions(), **_library_versions()},

@@ -37,7 +37,7 @@ class Sentences:
         self._size = max(int(most) - tokenizer.num_special_tokens_to_add(), 1) if most else None
         if long == "mean" and not getattr(tokenizer, "is_fast", False):
             raise UserError(f"encoder={identity.name} has a slow tokenizer, with which --long=mean does not work")
-        self.settings: dict[str, Any] = {"long": long, "tokens": self._size}
+        self.settings: dict[str, Any] = {"batch_size": batch_size, "long": long, "tokens": self._size}
         self.width = len(self._encode(["a"])[0])
 
     def __call__(self, inputs: Sequence[tuple[str, str]], /) -> Block:

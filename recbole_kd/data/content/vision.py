@@ -44,7 +44,7 @@ class Vision:
         self.identity, self.module = identity, module
         self._prepare, self._pooled, self._device = prepare, pooled, device
         self._batch_size, self._size = batch_size, size
-        self.settings: dict[str, Any] = {"size": size}
+        self.settings: dict[str, Any] = {"batch_size": batch_size, "size": size}
         from PIL import Image
 
         self.width = int(self._rows([Image.new("RGB", (size, size))]).shape[1])

@@ -18,9 +18,9 @@ class Stub:
     ``stop_at`` is the call, from 1, at which a Ctrl-C comes.
     """
 
-    def __init__(self, stop_at: int = 0, files: str = "f" * 64) -> None:
+    def __init__(self, stop_at: int = 0, files: str = "f" * 64, batch_size: int = 1) -> None:
         self.identity = Identity("stub", "w" * 64, files)
-        self.width, self.module, self.settings = 3, nn.Linear(1, 1), {}
+        self.width, self.module, self.settings = 3, nn.Linear(1, 1), {"batch_size": batch_size}
         self.calls: list[list[str]] = []
         self._stop_at = stop_at
 

@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from recbole_kd.data.content.making import BATCHES_A_BLOCK, Source, make_modality
+from recbole_kd.data.content import making
+from recbole_kd.data.content.making import Source, make_modality
 from recbole_kd.data.content.report import Report
 from recbole_kd.data.content.writing import Target
 from recbole_kd.foundation.errors import UserError
@@ -11,6 +12,11 @@ from recbole_kd.foundation.files import locked
 from tests.data.content.stubs import Stub, row_of
 
 TEXTS = {f"i{number}": "broken" if number == 5 else f"text {number}" for number in range(20)}
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(making, "BLOCK", 4)
 
 
 def make(folder, encoder=None, inputs=TEXTS, digest="d", report=None, **more):
@@ -21,7 +27,7 @@ def make(folder, encoder=None, inputs=TEXTS, digest="d", report=None, **more):
         Target(folder, "shop", "text"),
         ["i1", "i5", "i77"],
         report or Report(),
-        **{"batch_size": 1, "show_progress": False, **more},
+        **{"show_progress": False, **more},
     )
 
 
@@ -61,13 +67,18 @@ def test_a_killed_command_goes_on_and_gives_the_same_bytes(tmp_path, stop_at):
     assert not (cut / "shop.text.npy").exists()
     after = Stub()
     make(cut, after)
-    assert len(after.calls) == 20 // BATCHES_A_BLOCK - (stop_at - 1)
+    assert len(after.calls) == 20 // 4 - (stop_at - 1)
     assert content(cut) == content(whole)
 
 
 @pytest.mark.parametrize(
     "other",
-    [{"digest": "e"}, {"encoder": Stub(files="g" * 64)}, {"batch_size": 2}, {"inputs": {**TEXTS, "more": "x"}}],
+    [
+        {"digest": "e"},
+        {"encoder": Stub(files="g" * 64)},
+        {"encoder": Stub(batch_size=2)},
+        {"inputs": {**TEXTS, "more": "x"}},
+    ],
 )
 def test_what_was_begun_with_something_else_begins_anew(tmp_path, other):
     with pytest.raises(KeyboardInterrupt):
@@ -75,7 +86,7 @@ def test_what_was_begun_with_something_else_begins_anew(tmp_path, other):
     encoder = other.get("encoder", Stub())
     make(tmp_path / "a", **{**other, "encoder": encoder})
     assert encoder.calls[0][0] == "i0"
-    make(tmp_path / "b", **{**other, "encoder": Stub()})
+    make(tmp_path / "b", **other)
     assert content(tmp_path / "a") == content(tmp_path / "b")
 
 

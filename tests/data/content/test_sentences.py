@@ -47,7 +47,7 @@ def load(folder, long="truncate", batch_size=2):
 
 def test_rows(folder):
     encoder = load(folder)
-    assert (encoder.width, encoder.settings) == (8, {"long": "truncate", "tokens": 8})
+    assert (encoder.width, encoder.settings) == (8, {"batch_size": 2, "long": "truncate", "tokens": 8})
     block = encoder([("1", "a b"), ("2", "c"), ("3", "a b")])
     assert block.rows.dtype == np.float32
     assert block.kept.all()
