@@ -220,7 +220,6 @@ def _make(config: Any, inputs: _Inputs, encoder: Any, options: Any, modality: st
     target = Target(data.features_folder, data.dataset_name, modality)
     target.check(modality, options.overwrite)
     loaded = encoder.load(config["device"], options.batch_size, getattr(options, "long", "truncate"))
-    later = Report()
     with threads(config["threads"], loaded.module):
         made = make_modality(
             inputs.found,
@@ -228,12 +227,12 @@ def _make(config: Any, inputs: _Inputs, encoder: Any, options: Any, modality: st
             Source(*inputs.source()),
             target,
             items,
-            later,
+            report,
             float16=options.fp16,
             unit=inputs.kind,
             show_progress=config["show_progress"],
         )
-    _say(later)
+    _say(report)
     return made, data.features_folder
 
 

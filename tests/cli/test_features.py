@@ -53,6 +53,7 @@ def test_texts_become_a_modality(encoder, capsys):
     np.testing.assert_array_equal(np.load(folder / "board.text.npy")[3], row_of("item 3. about 3"))
     record = json.loads((folder / "board.text.json").read_text())
     assert record["source"]["columns"] == ["title", "about"]
+    assert [kind["count"] for kind in record["report"].values()] == [1, 1, 1, 2]
     assert not list(folder.glob(".*"))
 
 

@@ -104,7 +104,7 @@ def make_modality(
             "encoder": {"name": encoder.identity.name, "weights_sha256": encoder.identity.weights},
             "settings": encoder.settings,
             "source": {**source.facts, "sha256": source.digest},
-            "counts": dict(report.counts),
+            "report": report.record(),
             "versions": {**versions(), **_library_versions()},
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
         }

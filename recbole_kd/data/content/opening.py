@@ -93,15 +93,16 @@ def _rgb(picture: Image) -> Image:
 
 
 def _eight_bits(picture: Image) -> Image:
-    """Grey of 16 or 32 bits, or of numbers, in 8: by its range where that is not 16 bits."""
+    """Grey of 16 or 32 bits, or of numbers, in 8: by its own range where that is not that of 16 bits."""
     import numpy as np
     from PIL import Image
 
-    values = np.asarray(picture).astype(np.float32)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = (0.0, 65535.0) if picture.mode.startswith("I") else (float(values.min()), float(values.max()))
-    high = max(high, float(values.max()), low + 1e-12)
-    return Image.fromarray(((np.clip(values, low, high) - low) * (255.0 / (high - low))).astype(np.uint8))
+    values = np.asarray(picture)
+    if values.dtype.kind in "iu" and values.max(initial=0) < 2**16:
+        return Image.fromarray((np.maximum(values, 0) >> 8).astype(np.uint8))
+    values = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    return Image.fromarray(((values - low) * (255.0 / max(high - low, 1e-12))).astype(np.uint8))
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-SHOWN = 3  # of each kind
+SHOWN, KEPT = 3, 100  # of each kind: on the screen, and in the record
 
 
 class Report:
@@ -14,18 +14,19 @@ class Report:
         """Nothing is counted yet."""
         self.counts: dict[str, int] = {}
         self._first: dict[str, list[str]] = {}
+        self._told: set[str] = set()
 
     def add(self, what: str, which: str, times: int = 1) -> None:
         """Count one more.
 
         Args:
             what: is said of it, in the plural.
-            which: it is; the first few are kept.
+            which: it is; the first hundred are kept.
             times: how many there are, if this is the first of several.
         """
         self.counts[what] = self.counts.get(what, 0) + times
         first = self._first.setdefault(what, [])
-        if len(first) < SHOWN:
+        if len(first) < KEPT:
             first.append(which)
 
     def add_all(self, what: str, which: list[str]) -> None:
@@ -33,10 +34,17 @@ class Report:
         for one in which:
             self.add(what, one)
 
+    def record(self) -> dict[str, dict[str, int | list[str]]]:
+        """By what is said: ``count``, and the ``first`` hundred."""
+        return {what: {"count": count, "first": self._first[what]} for what, count in self.counts.items()}
+
     def lines(self) -> Iterator[str]:
-        """A line a kind: how many, what, and the first ones."""
+        """A line a kind: how many, what, and the first ones; each kind once, so that more can be told later."""
         for what, count in self.counts.items():
-            first = self._first[what]
+            if what in self._told:
+                continue
+            self._told.add(what)
+            first = self._first[what][:SHOWN]
             more = " …" if count > len(first) else ""
             yield f"{count:,} {what} (first: {', '.join(map(_short, first))}{more})"
 

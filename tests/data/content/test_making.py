@@ -48,7 +48,7 @@ def test_rows_ids_and_record(tmp_path):
     assert record["encoder"] == {"name": "stub", "weights_sha256": "w" * 64}
     assert record["source"] == {"table": "a.csv", "sha256": "d"}
     assert (record["rows"], record["width"], record["dtype"]) == (19, 3, "float32")
-    assert record["counts"] == report.counts
+    assert record["report"]["broken ones"] == {"count": 1, "first": ["i5"]}
     assert record["versions"]["recbole-kd"]
     assert record["made"][:2] == "20"
 
