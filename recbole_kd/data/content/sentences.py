@@ -100,12 +100,12 @@ def load_sentences(name: str, device: Any, batch_size: int, long: str) -> Senten
     Raises:
         UserError: there is none, it is not plain, or the library cannot load it.
     """
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils.logging import disable_progress_bar
-
     folder = find_folder(name)
     check_model(folder, name)
+    import torch
+    from sentence_transformers import SentenceTransformer  # slow to import, and not for a model that is refused
+    from transformers.utils.logging import disable_progress_bar
+
     disable_progress_bar()  # of the library, about weights that are read in a second
     try:
         model = SentenceTransformer(

@@ -89,12 +89,12 @@ def load_vision(name: str, device: Any, batch_size: int) -> Vision:
     Raises:
         UserError: there is none, it is not plain, its file lacks weights, or the library cannot load it.
     """
-    import torch
-    from transformers import AutoImageProcessor, AutoModel
-    from transformers.utils.logging import disable_progress_bar
-
     folder = find_folder(name)
     check_model(folder, name)
+    import torch
+    from transformers import AutoImageProcessor, AutoModel  # slow to import, and not for a model that is refused
+    from transformers.utils.logging import disable_progress_bar
+
     disable_progress_bar()  # of the library, about weights that are read in a second
     plain: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
