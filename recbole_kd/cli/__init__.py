@@ -1,4 +1,4 @@
-"""The command line: ``recbole-kd train | teach | tune | compare | recommend | check | convert``, a file each."""
+"""The command line ``recbole-kd``: the commands of :data:`COMMANDS`, a file each."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ COMMANDS = {
     "recommend": "print the best items of users by a trained model",
     "check": "read a data set, say what is wrong with it, or print what a run would train on",
     "convert": "turn a table of your own, or a published layout, into RecBole's files",
+    "features": "turn texts and pictures of items into features",
 }
 
 

@@ -61,6 +61,11 @@ class MultiModalDataset(SoundDataset):
         """
         return self._store.get(modality)
 
+    @property
+    def features_folder(self) -> Path:
+        """Where the files of the modalities lie, or would."""
+        return self._store.folder
+
     def coverage(self, modality: str) -> tuple[int, int, int]:
         """How wide a modality's rows are, how many items have one, and how many rows are of no item."""
         return self._store.coverage(modality)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from recbole_kd.data.features import complete, find_modalities, item_ids_path, load_features
+from recbole_kd.data.features import complete, find_modalities, item_ids_of, load_features
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.foundation.errors import UserError, did_you_mean
@@ -37,7 +37,7 @@ class FeatureStore:
 
     Args:
         name: the data set's name.
-        folder: where ``<name>.<modality>.npy`` and ``<name>.item_ids`` lie.
+        folder: where ``<name>.<modality>.npy`` and ``<name>.item_ids`` lie, or ``<name>.<modality>.item_ids``.
         item_tokens: raw token of each internal item id.
         preloaded: modalities by RecBole's own route.
         selected: modalities wanted, in this order; None for all that are found.
@@ -77,7 +77,7 @@ class FeatureStore:
         """The modality names: those selected, in that order, else all that were found, sorted."""
         found = {**self._find_files(), **self._preloaded}
         if self._selected is None:
-            return _checked(tuple(sorted(found)))
+            return check_modalities(tuple(sorted(found)))
         for modality in self._selected:
             if modality not in found:
                 have = ", ".join(sorted(found)) if found else "none"
@@ -85,7 +85,7 @@ class FeatureStore:
                     f"modality {modality!r} of data set {self.name!r} is not in {self.folder} (found there: {have})"
                     f"{did_you_mean(modality, found) or '; put its features there or change modalities'}"
                 )
-        return _checked(self._selected)
+        return check_modalities(self._selected)
 
     def get(self, modality: str) -> torch.Tensor:
         """Return float32 (item_num, d_m), row 0 zero; the same tensor at every call, so do not change it."""
@@ -108,14 +108,14 @@ class FeatureStore:
         if modality in self._preloaded:
             given = self._preloaded[modality]
             return given.matrix.shape[1], int(given.present.sum()), 0
-        rows = set(read_item_ids(item_ids_path(self.folder, self.name)))
+        rows = set(read_item_ids(item_ids_of(self.folder, self.name, modality)))
         width = open_matrix(self._find_files()[modality], modality).shape[1]
         return width, len(items & rows), len(rows - items)
 
     def _load(self, modality: str, feature_norm: str) -> np.ndarray:
         policies = (self.missing_features, feature_norm)
         if modality not in self._preloaded:
-            path, ids = self._find_files()[modality], item_ids_path(self.folder, self.name)
+            path, ids = self._find_files()[modality], item_ids_of(self.folder, self.name, modality)
             return load_features(path, ids, self.item_tokens, modality, *policies)
         given = self._preloaded[modality]
         aligned = np.zeros(given.matrix.shape, dtype=np.float32)
@@ -138,8 +138,12 @@ class FeatureStore:
         return self._files
 
 
-def _checked(modalities: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse names that cannot be those of a model's layers: PyTorch parts names at dots and keeps some to itself."""
+def check_modalities(modalities: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse names that cannot be those of a model's layers: PyTorch parts names at dots and keeps some to itself.
+
+    Raises:
+        UserError: naming the first.
+    """
     for name in modalities:
         if "." in name or hasattr(nn.ModuleDict, name):
             better = name.replace(".", "_") if "." in name else f"{name}_features"

@@ -1,8 +1,9 @@
 """Item feature matrices: found on disk, validated, and aligned to RecBole's internal item ids.
 
-Beside the atomic files lie ``<name>.<modality>.npy`` (2-D, one row an item) and ``<name>.item_ids`` (the raw item
-token of each row). Policies: a file is checked whole, so that a filter on the interactions never hides a broken row;
-an all-zero row is kept with a warning, except under ``missing_features: mean``, where it counts as missing.
+Beside the atomic files lie ``<name>.<modality>.npy`` (2-D, one row an item) and ``<name>.item_ids`` (the raw item token
+of each row), or ``<name>.<modality>.item_ids`` for a modality whose rows are of other items. Policies: a file is
+checked whole, so that a filter on the interactions never hides a broken row; an all-zero row is kept with a warning,
+except under ``missing_features: mean``, where it counts as missing.
 """
 
 from __future__ import annotations
@@ -19,8 +20,19 @@ from recbole_kd.foundation.errors import UserError
 
 
 def item_ids_path(folder: Path, name: str) -> Path:
-    """Return where the raw item tokens of the feature rows lie."""
+    """Return where the raw item tokens of the feature rows lie, of all modalities that have no file of their own."""
     return folder / f"{name}.item_ids"
+
+
+def own_item_ids_path(folder: Path, name: str, modality: str) -> Path:
+    """Return where a modality's own raw item tokens lie, if it has any."""
+    return folder / f"{name}.{modality}.item_ids"
+
+
+def item_ids_of(folder: Path, name: str, modality: str) -> Path:
+    """Return the file with the raw item token of each row of a modality: its own where it has one."""
+    own = own_item_ids_path(folder, name, modality)
+    return own if own.exists() else item_ids_path(folder, name)
 
 
 def find_modalities(folder: str | Path, name: str) -> dict[str, Path]:

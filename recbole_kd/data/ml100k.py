@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_kd.data.features import find_modalities, item_ids_path
+from recbole_kd.data.features import find_modalities, item_ids_path, own_item_ids_path
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import open_matrix
 from recbole_kd.data.text_features import titles_to_text
@@ -38,7 +38,7 @@ def ensure_features(folder: str | Path, source: str | Path | None = None) -> Pat
     """Write ``ml-100k.text.npy``, ``ml-100k.genre.npy`` and ``ml-100k.item_ids`` where they are not whole already.
 
     Features that a user put there (another modality, or another order of items) are left alone, and then nothing
-    is generated beside them.
+    is generated beside them; modalities with ``item_ids`` of their own are left alone and disturb nobody.
 
     Args:
         folder: where the features lie or are to lie.
@@ -61,7 +61,11 @@ def ensure_features(folder: str | Path, source: str | Path | None = None) -> Pat
     if _users_own(folder, ids, tokens):
         return folder
     makers = {"text": lambda: titles_to_text([row[1] for row in rows], TEXT_DIM), "genre": lambda: genre_matrix(rows)}
-    wanted = [modality for modality in sorted(makers) if not _whole(folder, modality, len(tokens))]
+    wanted = [
+        modality
+        for modality in sorted(makers)
+        if not _has_own_ids(folder, modality) and not _whole(folder, modality, len(tokens))
+    ]
     try:
         for modality in wanted:
             logging.getLogger().info(f"Computing the {modality} features of {NAME} into {folder} (once)")
@@ -106,12 +110,16 @@ def genre_matrix(rows: list[list[str]]) -> np.ndarray:
 
 def _users_own(folder: Path, ids: Path, tokens: list[str]) -> bool:
     """Tell whether the folder holds features that are not ours to complete."""
-    if set(find_modalities(folder, NAME)) - set(MODALITIES):
+    if any(one not in MODALITIES and not _has_own_ids(folder, one) for one in find_modalities(folder, NAME)):
         return True
     try:
         return ids.is_file() and ids.stat().st_size > 0 and read_item_ids(ids) != tokens
     except UserError:
         return True
+
+
+def _has_own_ids(folder: Path, modality: str) -> bool:
+    return own_item_ids_path(folder, NAME, modality).exists()
 
 
 def _whole(folder: Path, modality: str, rows: int) -> bool:

@@ -60,16 +60,25 @@ def imported(names: list[str], *words: str) -> tuple[int, list[str], str]:
         ("convert mmrec source name --overwriet", "unrecognized arguments: --overwriet"),
         ("convert table orders.csv name --split=randm", "did you mean random"),
         ("convert table orders.csv name", "orders.csv does not exist"),
+        ("features texts", "features are of text or image, not of 'texts'"),
+        ("features text --table=gone.csv --columns=a --dataset=board", "there is no table at gone.csv"),
+        (
+            "features text --table=kept.csv --columns=a --dataset=bord",
+            "no data set 'bord' in dataset; did you mean board",
+        ),
+        ("features image --folder=dataset --dataset=board --modality=noise", "modality 'noise' is there already"),
+        ("features image --folder=dataset --dataset=board --encoder=gone", "'gone' is no folder and no installed"),
     ],
 )
 def test_what_is_refused_has_imported_nothing_slow(checkerboard, words, says):
     Path("kept.pth").touch()
+    Path("kept.csv").touch()
     status, found, said = imported(SLOW, *words.split())
     assert (status, found) == (2, [])
     assert says in said
 
 
-@pytest.mark.parametrize("command", ["train", "teach", "tune", "compare", "recommend", "check", "convert"])
+@pytest.mark.parametrize("command", ["train", "teach", "tune", "compare", "recommend", "check", "convert", "features"])
 def test_help_imports_nothing_slow(tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     assert imported(SLOW, command, "--help")[1] == []

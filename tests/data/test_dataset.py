@@ -102,6 +102,18 @@ class TestFeatures:
         torch.testing.assert_close(row, torch.tensor([11 / 3, 110 / 3, 1 / 3]))
         assert "1 items have no features" in caplog.text
 
+    def test_a_modality_with_item_ids_of_its_own(self, folder):
+        np.save(folder / "toy.image.npy", np.array([[7.0], [5], [3], [1], [9]]))
+        (folder / "toy.image.item_ids").write_text("i7\ni5\ni3\ni1\nother\n")
+        dataset = make(folder, feature_norm="none")
+        for modality in ("text", "image"):
+            for item in ITEMS:
+                assert dataset.features(modality)[dataset.token2id("item_id", item), 0] == int(item[1:])
+        assert dataset.coverage("image") == (1, 4, 1)
+        np.save(folder / "toy.image.npy", np.array([[7.0], [5]]))
+        with pytest.raises(UserError, match=r"2 rows but .*toy\.image\.item_ids has 5 lines"):
+            make(folder).features("image")
+
     @pytest.mark.parametrize("key", ["missing_features", "feature_norm"])
     def test_a_wrong_policy(self, folder, key):
         with pytest.raises(UserError, match=key):

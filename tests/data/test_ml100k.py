@@ -72,6 +72,16 @@ def test_a_users_own_features_are_left_alone(tmp_path, own):
     assert (tmp_path / own).read_text() == "7\n3\n"
 
 
+def test_modalities_with_item_ids_of_their_own_disturb_nobody(whole, tmp_path):
+    for name in ("image", "text"):
+        (tmp_path / f"ml-100k.{name}.npy").write_text("a user's own")
+        (tmp_path / f"ml-100k.{name}.item_ids").write_text("7\n3\n")
+    ensure_features(tmp_path)
+    assert (tmp_path / "ml-100k.text.npy").read_text() == "a user's own"
+    assert (tmp_path / "ml-100k.item_ids").read_bytes() == (whole / "ml-100k.item_ids").read_bytes()
+    assert (tmp_path / "ml-100k.genre.npy").is_file()
+
+
 def test_a_kill_while_writing_leaves_no_broken_file(tmp_path, monkeypatch):
     monkeypatch.setattr(ml100k, "titles_to_text", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):

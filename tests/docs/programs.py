@@ -15,7 +15,7 @@ from recbole_kd.bridge import properties
 from recbole_kd.bridge.given import OF_STAGE
 from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.written_values import parse_arguments
-from recbole_kd.cli import COMMANDS, recommend
+from recbole_kd.cli import COMMANDS, features, recommend
 from recbole_kd.cli.convert import add_arguments
 from recbole_kd.cli.words import split_config_files
 from recbole_kd.data.convert import LAYOUTS, layout_options
@@ -178,6 +178,14 @@ def _convert(words: Sequence[str]) -> None:
         demand(getattr(arguments, flag) is None or arguments.layout in layouts, f"{arguments.layout} has no --{flag}")
 
 
+def _features(words: Sequence[str]) -> None:
+    demand(words and words[0] in features.KINDS, f"features are of {', '.join(features.KINDS)}")
+    kind, *words = (f"{word}=true" if word in features.FLAGS else word for word in words)
+    _, rest = features.read_words(kind, words)
+    with _data([f"--{key}={value}" for key, value in rest.items()]) as (given, files):
+        make_config("BPR", config_file_list=files, arguments=given)
+
+
 @contextmanager
 def _data(words: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
     """The words and the YAML files of a command, with a folder where its data set would be.
@@ -234,7 +242,7 @@ def is_option(key: str) -> bool:
         "config_files",
         *layout_options(),
     }
-    for settings in (compare_command.Options, TuneSettings, recommend.Options):
+    for settings in (compare_command.Options, TuneSettings, recommend.Options, *features.KINDS.values()):
         own |= set(settings.model_fields)
     return key in own or is_known(key)
 
@@ -248,4 +256,5 @@ _COMMANDS = {
     "recommend": _recommend,
     "check": _check,
     "convert": _convert,
+    "features": _features,
 }

@@ -1,0 +1,125 @@
+import csv
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recbole_kd.data.content.table import Row, check_table, read_rows
+from recbole_kd.foundation.errors import UserError
+
+
+def rows(path, columns=("title",), id_column="id", **more):
+    return list(read_rows(path, id_column, columns, **more))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(name: str, content: str | bytes):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return written
+
+
+class TestCsv:
+    def test_rows_with_their_lines(self, write):
+        path = write("a.csv", 'title,id,x\n"two\nlines, ""quoted""",7,1\n\nplain,8,2\n')
+        assert rows(path) == [Row("line 2", "7", ('two\nlines, "quoted"',)), Row("line 5", "8", ("plain",))]
+
+    def test_tabs_windows_and_a_byte_order_mark(self, write):
+        assert rows(write("a.tsv", b"\xef\xbb\xbfid\ttitle\r\n7\ta,b\r\n")) == [Row("line 2", "7", ("a,b",))]
+
+    def test_a_text_of_a_million_characters(self, write):
+        limit = csv.field_size_limit()
+        assert len(rows(write("a.csv", f"id,title\n1,{'x ' * 500_000}\n"))[0].values[0]) == 1_000_000
+        assert csv.field_size_limit() == limit
+
+    def test_several_columns_in_the_order_asked_for(self, write):
+        assert rows(write("a.csv", "id,b,a\n1,B,A\n"), ("a", "b"))[0].values == ("A", "B")
+
+    @pytest.mark.parametrize(
+        ("content", "says"),
+        [
+            ("", "is empty"),
+            ("id,titel\n1,a\n", "has no column 'title' .it has id, titel.; did you mean titel"),
+            ("id,title,title\n1,a,b\n", "names the column 'title' twice"),
+            ("id,title\n1,a\n2,b,c\n", "line 3: 3 fields, and the header has 2"),
+            ('id,title\n1,a\n2,"open\n3,c\n', "line 3: unexpected end of data"),
+            ('id,title\n1,"a"b\n', "line 2: "),
+            (b"id,title\n1,a\n2,caf\xe9\n", "line 3: this is not in the encoding utf-8.*--table_encoding"),
+        ],
+    )
+    def test_what_is_wrong_with_it(self, write, content, says):
+        with pytest.raises(UserError, match=says):
+            rows(write("a.csv", content))
+
+    def test_an_encoding_of_its_own(self, write):
+        path = write("a.csv", b"id,title\n1,caf\xe9\n")
+        assert rows(path, encoding="latin-1")[0].values == ("café",)
+        with pytest.raises(UserError, match="no encoding that Python knows"):
+            rows(path, encoding="latin-one")
+
+    @given(
+        table=st.lists(
+            st.tuples(*[st.text(st.characters(codec="utf-8", exclude_characters="\0\r"), max_size=12)] * 2), min_size=1
+        )
+    )
+    def test_what_python_writes_is_read_back(self, tmp_path_factory, table):
+        text = io.StringIO()
+        csv.writer(text, quoting=csv.QUOTE_ALL).writerows([("id", "title"), *table])
+        path = tmp_path_factory.mktemp("table") / "a.csv"
+        path.write_bytes(text.getvalue().encode())
+        assert [(row.id, row.values[0]) for row in rows(path)] == table
+
+
+class TestJsonLines:
+    def test_values_become_texts(self, write):
+        lines = [{"id": 7, "title": ["a", "b", None]}, {"id": "8"}, {"id": 9.0, "title": None}, {"id": 1, "title": 1.5}]
+        path = write("a.jsonl", "\n".join(map(json.dumps, lines)) + "\n\n")
+        assert [(row.id, *row.values) for row in rows(path)] == [("7", "a, b"), ("8", ""), ("9", ""), ("1", "1.5")]
+
+    @pytest.mark.parametrize(
+        ("content", "says"),
+        [
+            ("", "is empty"),
+            ('{"id": 1, "titel": "a"}', "has no key 'title'.*did you mean titel"),
+            ('{"id": 1, "title": "a"}\n{"id": ', "line 2 is no JSON"),
+            ("[1]", "line 1 is no object"),
+            ('{"id": {"a": 1}, "title": "a"}', "line 1: id is of the type dict"),
+            ('{"id": true, "title": "a"}', "line 1: id is of the type bool"),
+            ('{"id": 1, "title": ' + "[" * 100_000, "line 1 is no JSON"),
+        ],
+    )
+    def test_what_is_wrong_with_it(self, write, content, says):
+        with pytest.raises(UserError, match=says):
+            rows(write("a.jsonl", content))
+
+
+class TestParquet:
+    @pytest.fixture
+    def parquet(self):
+        return pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed (recbole-kd[content])")
+
+    def test_rows(self, parquet, tmp_path):
+        import pyarrow
+
+        table = pyarrow.table({"id": [7, None, 9], "title": ["a", "b", None], "tags": [["x", "y"], [], None]})
+        parquet.write_table(table, tmp_path / "a.parquet")
+        found = rows(tmp_path / "a.parquet", ("title", "tags"))
+        assert found == [Row("row 1", "7", ("a", "x, y")), Row("row 2", "", ("b", "")), Row("row 3", "9", ("", ""))]
+        with pytest.raises(UserError, match="has no column 'name'"):
+            rows(tmp_path / "a.parquet", ("name",))
+
+    def test_what_is_cut_short(self, parquet, tmp_path, write):
+        with pytest.raises(UserError, match="is no whole Parquet file"):
+            rows(write("a.parquet", b"PAR1 nothing"))
+
+
+def test_a_file_that_is_no_table(tmp_path, write):
+    with pytest.raises(UserError, match="there is no table at"):
+        check_table(tmp_path / "gone.csv")
+    with pytest.raises(UserError, match=r"ends in '\.xlsx'"):
+        check_table(write("a.xlsx", "x"))
