@@ -115,7 +115,8 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
     print(f"{trained.config.model} of {trained.checkpoint}, data set in {trained.data_path}{unsure}", file=sys.stderr)
     _warn(skipped(unknown) if unknown else "")
     _warn(recommender.untaught(users))
-    _warn(recommender.left_out)
+    if recommender.left_out:
+        print(f"recbole-kd: {recommender.left_out}", file=sys.stderr)
     on_screen = result.isatty() and not options.output
     style = options.format or ("table" if on_screen and len(users) <= FEW_USERS else "json")
     hidden = not options.show_progress or on_screen or len(users) <= FEW_USERS

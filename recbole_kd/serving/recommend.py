@@ -80,9 +80,11 @@ def recommend(
     ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
     if unknown:
         getLogger().warning(skipped(unknown))
-    for said in (recommender.untaught(ids), recommender.left_out):
-        if said:
-            getLogger().warning(said)
+    untaught = recommender.untaught(ids)
+    if untaught:
+        getLogger().warning(untaught)
+    if recommender.left_out:
+        getLogger().info(recommender.left_out)
     return recommender.lists(ids)
 
 

@@ -98,10 +98,10 @@ def load_vision(name: str, device: Any, batch_size: int) -> Vision:
     disable_progress_bar()  # of the library, about weights that are read in a second
     plain: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     try:
-        processor = AutoImageProcessor.from_pretrained(str(folder), backend="pil", **plain)
-        model, told = AutoModel.from_pretrained(
-            str(folder), use_safetensors=True, dtype=torch.float32, output_loading_info=True, **plain
-        )
+        # from a folder that was checked, and not from a hub
+        processor = AutoImageProcessor.from_pretrained(str(folder), backend="pil", **plain)  # nosec B615
+        how = {"use_safetensors": True, "dtype": torch.float32, "output_loading_info": True, **plain}
+        model, told = AutoModel.from_pretrained(str(folder), **how)  # nosec B615
         model = model.to(device).eval()
         lacking = sorted(map(str, told["missing_keys"]))
         pooled = _pooling(model, [key for key in lacking if "pooler" in key])

@@ -13,6 +13,7 @@ import numpy as np
 from recbole_kd.data.convert.tables.blocks import Block
 
 MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None", "\\N"})
+_PADDING = "[PAD]"  # RecBole\'s own item and user 0
 _LONGEST = 500  # characters of an id
 _LARGEST = 3e38  # that float32 holds, as RecBole keeps numbers
 _UNFIT = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\0": "a NUL character"}
@@ -39,7 +40,7 @@ class Tokens(dict[str, int]):
         return sorted(token for token in MISSING if self.get(token, -1) >= 0)
 
     def __missing__(self, token: str) -> int:
-        if len(token) > _LONGEST or _BAD.search(token) or token == "[PAD]":
+        if len(token) > _LONGEST or _BAD.search(token) or token == _PADDING:
             raise _Unfit
         if not token.strip():
             return -1
@@ -83,7 +84,7 @@ class Tokens(dict[str, int]):
     def _why_unfit(token: str) -> str:
         if len(token) > _LONGEST:
             return f"of {len(token):,} characters, which is no id; name the column of ids"
-        if token == "[PAD]":
+        if token == _PADDING:
             return "which is RecBole's name for no item; rename it"
         if found := _BAD.search(token):
             what = _UNFIT.get(found[0], "half a character")
