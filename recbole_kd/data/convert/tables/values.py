@@ -13,7 +13,7 @@ import numpy as np
 from recbole_kd.data.convert.tables.blocks import Block
 
 MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None", "\\N"})
-_PADDING = "[PAD]"  # RecBole\'s own item and user 0
+_PADDING = "[PAD]"  # RecBole's own item and user 0
 _LONGEST = 500  # characters of an id
 _LARGEST = 3e38  # that float32 holds, as RecBole keeps numbers
 _UNFIT = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\0": "a NUL character"}
