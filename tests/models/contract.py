@@ -51,6 +51,7 @@ class ModelContract:
 
     def test_scores_agree_one_by_one_in_a_batch_and_in_full(self, made):
         model = made.model.eval()
+        names = [*model.state_dict()]
         n_users, n_items = made.dataset.user_num, made.dataset.item_num
         users = torch.arange(1, n_users)
         with torch.no_grad():
@@ -62,6 +63,7 @@ class ModelContract:
                 [model.full_sort_predict(Interaction({"user_id": users[i : i + 1]})) for i in range(5)]
             )
             torch.testing.assert_close(model.predict(pairs).view(-1, n_items), full, rtol=1e-4, atol=1e-5)
+        assert [*model.state_dict()] == names  # what is kept for the next scoring is no part of the model
         torch.testing.assert_close(one_by_one, full[:5], rtol=1e-4, atol=1e-5)
         user_embedding, item_embedding = model.embeddings()
         torch.testing.assert_close(user_embedding[1:] @ item_embedding.T, full, rtol=1e-4, atol=1e-5)

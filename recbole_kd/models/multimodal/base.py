@@ -113,7 +113,8 @@ class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
     def _restored(self) -> tuple[Tensor, Tensor]:
         """The final embeddings, kept between two scorings as RecBole's graph models keep theirs."""
         if self.restore_user_e is None or self.restore_item_e is None:
-            self.restore_user_e, self.restore_item_e = self.embeddings()
+            # not a parameter itself, which PyTorch would take for another one of the model's
+            self.restore_user_e, self.restore_item_e = (part.view_as(part) for part in self.embeddings())
         return self.restore_user_e, self.restore_item_e
 
     def inference_parameters(self) -> int:
