@@ -7,6 +7,7 @@ import logging
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.cli.ending import remember
 from recbole_kd.experiments.report.of_run import table_of
+from recbole_kd.training.content import content_path_file
 from recbole_kd.training.record import Result
 from recbole_kd.training.run_log import RunLog
 
@@ -30,3 +31,5 @@ class Terminal(RunLog):
         print(f"\n{table_of(result)}\n")
         for stage in result.stages:
             print(f"{stage.name} checkpoint: {stage.checkpoint}")
+            if stage.content_test is not None:
+                print(f"{stage.name} content path, to be kept beside it: {content_path_file(stage.checkpoint)}")

@@ -29,6 +29,11 @@ a distillation method also takes
   --cache_dir=FOLDER     the teacher's scores, read from there or kept there
   --teacher_checkpoint=PATH  take the teacher's weights from this file instead of training it
 
+items without clicks:
+  --split=cold_items=0.1     hold a tenth of the items out of training, for validation and test
+  --eval_items=cold          count the targets alone that training never saw (warm: all others)
+  --student_content=linear   let a distilled student learn item embeddings from features (or mlp)
+
 often used:
   --baseline=true        also train the student alone, from the same initialisation
   --result_file=PATH     write the result as JSON

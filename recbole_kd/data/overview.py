@@ -110,7 +110,8 @@ def _split(config: Any) -> str:
     grouped = "each user's" if args["group_by"] == "user" or kind != "RS" else "all"
     order = "by time" if args["order"] == "TO" else f"in random order of seed {config['seed']}"
     how = f"{kind} {shares if isinstance(shares, str) else ' : '.join(map(str, shares))}"
-    return f"{how} of {grouped} interactions {order}"
+    held_out = f", then {config['split']} held out of training" if config["split"] else ""
+    return f"{how} of {grouped} interactions {order}{held_out}"
 
 
 def _dates(times: tuple[float, float] | None) -> tuple[str, str] | None:

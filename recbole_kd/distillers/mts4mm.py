@@ -140,7 +140,7 @@ class MTS4MMDistiller(Distiller[MTS4MMSettings]):
         """Each view's teacher, by the view's name."""
         if not self.settings.rank_weight and not self.settings.emb_weight:
             return {}
-        return {name: FixedEmbeddings(self.keys[0], *pair) for name, pair in self.encoders().items()}
+        return {name: FixedEmbeddings(*self.keys[:2], *pair) for name, pair in self.encoders().items()}
 
     def validated(self, scores: dict[str, float]) -> None:
         """Keep the teachers' shares of what all of them score together, which ``validation`` weighs them by."""

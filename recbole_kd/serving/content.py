@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from logging import getLogger
 
 import torch
 
@@ -10,15 +11,22 @@ from recbole_kd.bridge.checkpoint import load_state
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import popularity_of, positives_of
 from recbole_kd.distillers.content_path import content_embeddings
+from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.training.content import content_path_file
 
 
 def with_content(
-    scores: ModelScores, checkpoint: str | os.PathLike[str], train: MultiModalDataset
+    scores: ModelScores, checkpoint: str | os.PathLike[str], train: MultiModalDataset, had_one: bool = False
 ) -> ModelScores | None:
     """The scores with what the content path beside a checkpoint makes of items without a training interaction.
+
+    Args:
+        scores: of the model alone.
+        checkpoint: its file.
+        train: the training part.
+        had_one: whether the checkpoint says that it was trained with one, so that its loss is worth a warning.
 
     Returns:
         None where no such file lies there.
@@ -28,6 +36,8 @@ def with_content(
     """
     path = content_path_file(os.fspath(checkpoint))
     if path.is_symlink() or not path.is_file():
+        if had_one:
+            getLogger().warning(f"{checkpoint} was trained with a content path, and {path.name} is no file beside it")
         return None
     state = load_state(path)
     names = state.get("modalities")
@@ -37,8 +47,8 @@ def with_content(
     with torch.no_grad():
         users, items = scores.embeddings()
     made = content_embeddings(state, features).to(items.device)
-    if made.shape != items.shape:
-        raise UserError(f"{path} is no content path of {checkpoint}; delete it, or train the student again")
+    if made.shape != items.shape or state.get("student") != sha256_of_tensors(scores.model.state_dict()):
+        raise UserError(f"{path} is the content path of another student than {checkpoint}; put its own there")
     trained = torch.from_numpy(popularity_of(train) > 0).to(items.device)
     filled = torch.where(trained.unsqueeze(1), items, made)
     return ModelScores(scores.model, lambda: (users, filled), positives_of(train))

@@ -98,7 +98,8 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
     if misfit:
         raise UserError(_why_unfit(path, config, sizes_differ(state, model, train), misfit))
     scores = scores_of(model, positives_of(train))
-    filled = with_content(scores, path, train)
+    record = state.get("record")
+    filled = with_content(scores, path, train, isinstance(record, dict) and record.get("content_test") is not None)
     return TrainedModel(
         path,
         config,

@@ -13,10 +13,12 @@ from recbole_kd.bridge.recbole import GeneralRecommender
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.distillers.base import Teacher
 from recbole_kd.distillers.content_path import ContentPath
+from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.scoring.fixed import FixedEmbeddings
 from recbole_kd.scoring.model_scores import scores_of
 from recbole_kd.scoring.scores import Scores
+from recbole_kd.training.record import StageRecord
 
 SUFFIX = ".content.pth"
 
@@ -59,14 +61,29 @@ def content_test(trainer: Any, loaders: Loaders) -> dict[str, float] | None:
     if path is None:
         return None
     filled = path.filled(trainer.scores.computed_once().embeddings())
-    return dict(trainer.evaluate_as(FixedEmbeddings(loaders.train_part.uid_field, *filled), loaders.test))
+    fields = loaders.train_part.uid_field, loaders.train_part.iid_field
+    return dict(trainer.evaluate_as(FixedEmbeddings(*fields, *filled), loaders.test))
 
 
 def keep_content(checkpoint: Path, trainer: Any) -> None:
     """Write the path beside the student's checkpoint, if there is one; the checkpoint stays that of a plain model."""
     path = _path_of(trainer)
     if path is not None:
-        save_state(content_path_file(checkpoint), path.state())
+        student = sha256_of_tensors(trainer.model.state_dict())
+        save_state(content_path_file(checkpoint), {**path.state(), "student": student})
+
+
+def check_kept(record: StageRecord, checkpoint: Path) -> None:
+    """Refuse a kept student whose content path is gone.
+
+    Raises:
+        UserError: it was trained with one, and the file is not there.
+    """
+    if record.content_test is not None and not content_path_file(checkpoint).is_file():
+        raise UserError(
+            f"{checkpoint} was trained with a content path, and {content_path_file(checkpoint).name} is not beside it; "
+            "put it back, or train again with --resume=false"
+        )
 
 
 def _path_of(trainer: Any) -> ContentPath | None:

@@ -36,7 +36,7 @@ from recbole_kd.foundation.plain import plain_values
 from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.callbacks import Callback
-from recbole_kd.training.content import content_test, keep_content
+from recbole_kd.training.content import check_kept, content_test, keep_content
 from recbole_kd.training.record import StageRecord, StageStart
 from recbole_kd.training.threads import threads
 from recbole_kd.training.weights import given_weights, load_weights
@@ -267,9 +267,9 @@ def _kept_stage(job: _Job, model: Any) -> TrainedStage:
     model.load_state_dict(checkpoint["state_dict"])
     model.load_other_parameter(checkpoint["other_parameter"])
     getLogger().info(f"{job.name}: {job.config.model} taken from {job.path} (--resume=false trains it again)")
-    return TrainedStage(
-        model.eval(), StageRecord.read(checkpoint.get("record"), job.path).of_file(job.path), job.fingerprint
-    )
+    record = StageRecord.read(checkpoint.get("record"), job.path)
+    check_kept(record, job.path)
+    return TrainedStage(model.eval(), record.of_file(job.path), job.fingerprint)
 
 
 @contextmanager

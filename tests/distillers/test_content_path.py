@@ -104,6 +104,18 @@ def test_a_model_that_nobody_teaches_is_refused(checkerboard):
         run("BPR", checkerboard, config_dict={**COLD, "content": "linear", "epochs": 1})
 
 
+def test_a_kept_student_without_its_path_is_refused(checkerboard):
+    taught = student_of(student_content="linear")
+    content_path_file(taught.checkpoint).unlink()
+    with pytest.raises(UserError, match="is not beside it; put it back, or train again with --resume=false"):
+        student_of(student_content="linear")
+
+
+def test_a_sampled_ranking_has_it_too(checkerboard):
+    taught = student_of(student_content="linear", eval_args={"mode": "uni5"})
+    assert set(taught.content_test) == set(taught.test)
+
+
 def test_a_run_that_was_cut_off_goes_on_with_the_same_path(checkerboard):
     whole = student_of(student_content="linear", checkpoint_dir="whole")
 

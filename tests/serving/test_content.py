@@ -38,12 +38,21 @@ def test_a_file_of_another_student_and_one_that_is_damaged(student, tmp_path):
     torch.save({**state, "modalities": "board"}, path)
     with pytest.raises(UserError, match="is no content path of"):
         open_trained(student)
+    torch.save({**state, "student": "0" * 64}, path)
+    with pytest.raises(UserError, match="the content path of another student"):
+        open_trained(student)
     torch.save({**state, "modalities": ["board"]}, path)
     with pytest.raises(UserError, match="does not fit features 3 wide"):
         open_trained(student)
     path.write_bytes(b"nonsense")
     with pytest.raises(UserError):
         open_trained(student)
+
+
+def test_a_path_that_is_gone_is_told(student, caplog):
+    content_path_file(student).unlink()
+    assert not open_trained(student).has_content
+    assert "was trained with a content path, and" in caplog.text
 
 
 def test_a_link_is_not_followed(student, tmp_path):
