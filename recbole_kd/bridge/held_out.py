@@ -40,15 +40,12 @@ def hold_out_items(parts: list[Any], share: float, seed: int) -> tuple[list[Any]
     drawn = np.random.default_rng(seed).permutation(known)[:count]
     goes_to = np.zeros(parts[0].item_num, dtype=np.int64)  # 0: where it is
     goes_to[drawn[0::2]], goes_to[drawn[1::2]] = 2, 1
+    targets = [np.where(goes_to[items] > 0, goes_to[items], place) for place, items in enumerate(columns)]
     moved = []
-    for target, part in enumerate(parts):
+    for place, part in enumerate(parts):
         rows = [
-            other.inter_feat[torch.from_numpy(np.flatnonzero(_target(goes_to[items], place) == target))]
-            for place, (other, items) in enumerate(zip(parts, columns, strict=True))
+            other.inter_feat[torch.from_numpy(np.flatnonzero(target == place))]
+            for other, target in zip(parts, targets, strict=True)
         ]
         moved.append(part.copy(cat_interactions([some for some in rows if len(some)] or rows[:1])))
     return moved, torch.from_numpy(goes_to > 0)
-
-
-def _target(goes_to: np.ndarray, place: int) -> np.ndarray:
-    return np.where(goes_to > 0, goes_to, place)

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_kd.bridge.recbole import Interaction
+from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.interactions import popularity_of
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.losses import set_cross_entropy
 from recbole_kd.scoring.scores import Pair, Scores
@@ -64,7 +64,7 @@ class ContentPath(nn.Module):
             )
         features = torch.cat([train.features(name) for name in self.modalities], dim=1)
         self.register_buffer("features", features, persistent=False)
-        self.register_buffer("trained", torch.from_numpy(popularity_of(train) > 0), persistent=False)
+        self.register_buffer("trained", trained_items(train), persistent=False)
         self._user_field, self._teacher = train.uid_field, teacher
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-
+from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import pairs_of
 
@@ -37,6 +36,7 @@ class Unseen(NamedTuple):
 
 def unseen_in_test(data: MultiModalDataset) -> Unseen:
     """Count them in the test part, as the split has it."""
-    train, _, test = (pairs_of(part)[1] for part in data.build())
-    unseen = test[~torch.isin(test, train)]
-    return Unseen(len(unseen), len(unseen.unique()), len(test))
+    train, _, test = data.build()
+    _, items = pairs_of(test)
+    unseen = items[~trained_items(train)[items]]
+    return Unseen(len(unseen), len(unseen.unique()), len(items))

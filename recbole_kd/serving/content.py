@@ -8,8 +8,9 @@ from logging import getLogger
 import torch
 
 from recbole_kd.bridge.checkpoint import load_state
+from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
-from recbole_kd.data.interactions import popularity_of, positives_of
+from recbole_kd.data.interactions import positives_of
 from recbole_kd.distillers.content_path import content_embeddings
 from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
@@ -49,6 +50,6 @@ def with_content(
     made = content_embeddings(state, features).to(items.device)
     if made.shape != items.shape or state.get("student") != sha256_of_tensors(scores.model.state_dict()):
         raise UserError(f"{path} is the content path of another student than {checkpoint}; put its own there")
-    trained = torch.from_numpy(popularity_of(train) > 0).to(items.device)
+    trained = trained_items(train).to(items.device)
     filled = torch.where(trained.unsqueeze(1), items, made)
     return ModelScores(scores.model, lambda: (users, filled), positives_of(train))

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from recbole_kd.data.interactions import popularity_of, positives_of
+from recbole_kd.bridge.targets import trained_items
+from recbole_kd.data.interactions import positives_of
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.ranking import Block, score_blocks
@@ -120,7 +121,7 @@ class Recommender:
         self._items = train.field2id_token[train.iid_field]
         self._trained = positives_of(train)
         self._seen = None if seen else self._trained
-        never = torch.from_numpy(popularity_of(train) == 0)
+        never = ~trained_items(train)
         never[0] = False
         knows = untrained or trained.has_content or getattr(trained.config.model_class, "reads_features", False)
         self._never = None if knows or not never.any() else never.to(trained.config["device"])
