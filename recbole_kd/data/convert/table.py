@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recbole_kd.bridge.evaluation_keys import held_out_share
 from recbole_kd.data.convert.published import Layout, Option
 from recbole_kd.data.convert.tables.blocks import Table
 from recbole_kd.data.convert.tables.columns import column, known, listed
@@ -109,16 +110,14 @@ def read(
 
 def _split(text: str, timed: bool) -> Split:
     name = text or ("leave-one-out" if timed else "random")
-    key, equals, share = name.partition("=")
-    if key == "cold_items" and equals:
+    if name.startswith("cold_items="):
         try:
-            number = float(share)
+            share = held_out_share(name)
         except ValueError:
-            number = 0.0
-        if not 0 < number < 1:
-            raise UserError(f"split is {text!r}; cold_items takes a share of the items between 0 and 1, such as 0.1")
-        what = f"{number:g} of the items are kept out of training; random 8:1:1 of each user's other interactions"
-        return Split(what, _RANDOM, key=f"cold_items={number:g}")
+            problem = f"split is {text!r}; cold_items takes a share of the items between 0 and 1, such as 0.1"
+            raise UserError(problem) from None
+        what = f"{share:g} of the items are kept out of training; random 8:1:1 of each user's other interactions"
+        return Split(what, _RANDOM, key=f"cold_items={share:g}")
     if name not in _SPLITS:
         choices = [*_SPLITS, "cold_items=0.1"]
         raise UserError(f"split is {text!r}; it must be one of {', '.join(choices)}{did_you_mean(text, choices)}")
