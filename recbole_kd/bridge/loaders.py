@@ -60,11 +60,30 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
     ):
         loaders = Loaders(*data_preparation(config, dataset))
     if mask_train_only and isinstance(loaders.test, FullSortEvalDataLoader):
-        _mask_train_only(loaders)
+        _mask_train_only(loaders.test, loaders.train)
     for loader in (loaders.valid, loaders.test):
         if ranks_all_items(loader):
             loader.collate_fn = _FlatCollate(loader)
     return loaders
+
+
+def tests_apart(config: Any, loaders: Loaders) -> dict[str, Any]:
+    """The test of a split that holds items out, by what its targets are: ``warm`` and ``cold``; of any other, nothing.
+
+    Args:
+        config: of the stage; where its ``eval_items`` asks for some targets alone, there is nothing to part.
+        loaders: of the stage.
+    """
+    if loaders.train_part.held_out is None or config["eval_items"] != "all" or not ranks_all_items(loaders.test):
+        return {}
+    found = {}
+    for wanted in ("warm", "cold"):
+        test = SomeTargetsLoader(config, loaders.test._dataset, loaders.test._sampler, wanted=wanted)
+        if config["eval_mask"] == "train":
+            _mask_train_only(test, loaders.train)
+        test.collate_fn = _FlatCollate(test)
+        found[wanted] = test
+    return found
 
 
 def ranks_all_items(loader: Any) -> bool:
@@ -87,8 +106,8 @@ class _FlatCollate:
         return self._users[rows], self._history.rows(rows), *self._positive.rows(rows)
 
 
-def _mask_train_only(loaders: Loaders) -> None:
-    train_items = loaders.train._sampler.used_ids
-    for user in loaders.test.uid_list.tolist():
-        positives = set(loaders.test.uid2positive_item[user].tolist())
-        loaders.test.uid2history_item[user] = torch.tensor(sorted(train_items[user] - positives), dtype=torch.int64)
+def _mask_train_only(test: Any, train: Any) -> None:
+    train_items = train._sampler.used_ids
+    for user in test.uid_list.tolist():
+        positives = set(test.uid2positive_item[user].tolist())
+        test.uid2history_item[user] = torch.tensor(sorted(train_items[user] - positives), dtype=torch.int64)

@@ -26,13 +26,15 @@ class SomeTargetsLoader(FullSortEvalDataLoader):
     Users without any are left out. The targets that do not count are ranked all the same, not masked.
     """
 
-    def __init__(self, config: Any, dataset: Any, sampler: Any, shuffle: bool = False) -> None:
-        """As RecBole's.
+    def __init__(
+        self, config: Any, dataset: Any, sampler: Any, shuffle: bool = False, wanted: str | None = None
+    ) -> None:
+        """As RecBole's, and ``wanted``, which beats ``eval_items``.
 
         Raises:
             UserError: no target is left.
         """
-        wanted = config["eval_items"] or "all"
+        wanted = wanted or config["eval_items"] or "all"
         self._others: dict[int, set[int]] = {}
         if wanted != "all":
             trained = trained_items(sampler.datasets[0])

@@ -31,5 +31,5 @@ class Terminal(RunLog):
         print(f"\n{table_of(result)}\n")
         for stage in result.stages:
             print(f"{stage.name} checkpoint: {stage.checkpoint}")
-            if stage.content_test is not None:
+            if stage.had_content:
                 print(f"{stage.name} content path, to be kept beside it: {content_path_file(stage.checkpoint)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from recbole_kd.bridge.dataset import SoundDataset
@@ -60,6 +61,21 @@ class MultiModalDataset(SoundDataset):
                 :func:`~recbole_kd.data.features.load_features`).
         """
         return self._store.get(modality)
+
+    def further_features(self, modality: str, rows: np.ndarray) -> torch.Tensor:
+        """Rows (n, d_m) of items that the data set has not, as :meth:`features` would have them.
+
+        Raises:
+            UserError: they are of another width.
+        """
+        return self._store.further(modality, rows)
+
+    def described_items(self) -> torch.Tensor:
+        """Which items have a row of any modality, bool (item_num,)."""
+        found = np.zeros(self.item_num, dtype=bool)
+        for modality in self.modalities:
+            found |= self._store.described(modality)
+        return torch.from_numpy(found)
 
     @property
     def features_folder(self) -> Path:

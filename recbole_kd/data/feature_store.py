@@ -11,7 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from recbole_kd.data.features import complete, find_modalities, item_ids_of, load_features
+from recbole_kd.data.features import (
+    aligned_rows,
+    column_statistics,
+    complete,
+    counted_rows,
+    find_modalities,
+    item_ids_of,
+)
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.foundation.errors import UserError, did_you_mean
@@ -112,18 +119,46 @@ class FeatureStore:
         width = open_matrix(self._find_files()[modality], modality).shape[1]
         return width, len(items & rows), len(rows - items)
 
+    def described(self, modality: str) -> np.ndarray:
+        """Which items have a row of a modality, bool (item_num,); one of zeros is one."""
+        if modality in self._preloaded:
+            return self._preloaded[modality].present
+        rows = set(read_item_ids(item_ids_of(self.folder, self.name, modality)))
+        return np.array([False, *(str(token) in rows for token in self.item_tokens[1:])])
+
+    def further(self, modality: str, rows: np.ndarray) -> torch.Tensor:
+        """Rows of items that the data set has not, (n, d_m), normalised as those of its own are.
+
+        Raises:
+            UserError: they are of another width.
+        """
+        aligned, present = self._raw(modality)
+        if rows.shape[1] != aligned.shape[1]:
+            raise UserError(
+                f"modality {modality!r} is {aligned.shape[1]:,} wide, and these rows are {rows.shape[1]:,} wide"
+            )
+        if self.feature_norm == "none":
+            return torch.from_numpy(rows.astype(np.float32))
+        mean, scale = column_statistics(aligned, counted_rows(aligned, present, self.missing_features))
+        return torch.from_numpy(((rows - mean) * scale).astype(np.float32))
+
     def _load(self, modality: str, feature_norm: str) -> np.ndarray:
-        policies = (self.missing_features, feature_norm)
+        given = self._preloaded.get(modality)
+        source = given.source if given else str(item_ids_of(self.folder, self.name, modality))
+        return complete(*self._raw(modality), self.item_tokens, modality, source, self.missing_features, feature_norm)
+
+    def _raw(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows as they were given, and which items have one."""
         if modality not in self._preloaded:
             path, ids = self._find_files()[modality], item_ids_of(self.folder, self.name, modality)
-            return load_features(path, ids, self.item_tokens, modality, *policies)
+            return aligned_rows(path, ids, self.item_tokens, modality)
         given = self._preloaded[modality]
         aligned = np.zeros(given.matrix.shape, dtype=np.float32)
         for start, block in row_blocks(given.matrix):
             cast = finite_float32(block, start, self.item_tokens, modality, given.source)
             aligned[start : start + len(block)] = cast
         aligned[~given.present] = 0.0
-        return complete(aligned, given.present, self.item_tokens, modality, given.source, *policies)
+        return aligned, given.present
 
     def _find_files(self) -> dict[str, Path]:
         if self._files is None:

@@ -75,6 +75,18 @@ def load_features(
             :func:`~recbole_kd.data.item_ids.read_item_ids`; further a row count that differs from the number of
             tokens, NaN, infinity, or missing items under ``error``.
     """
+    aligned, present = aligned_rows(path, ids_path, item_tokens, modality)
+    return complete(aligned, present, item_tokens, modality, f"{ids_path}", missing_features, feature_norm)
+
+
+def aligned_rows(
+    path: Path, ids_path: Path, item_tokens: Sequence[str], modality: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of one modality as they are, at the place of their items; arguments and errors of :func:`load_features`.
+
+    Returns:
+        float32 (item_num, d_m), zero where there is no row; and where there is one, bool (item_num,).
+    """
     matrix = open_matrix(path, modality)
     rows = read_item_ids(ids_path)
     if len(rows) != matrix.shape[0]:
@@ -92,7 +104,7 @@ def load_features(
         used = target > 0
         aligned[target[used]] = values[used]
         present[target[used]] = True
-    return complete(aligned, present, item_tokens, modality, f"{ids_path}", missing_features, feature_norm)
+    return aligned, present
 
 
 def complete(
@@ -137,9 +149,8 @@ def complete(
             f"({_first(item_tokens, missing)})"
         )
     blank = np.flatnonzero(present & ~_any_nonzero(aligned))
+    present = counted_rows(aligned, present, missing_features)
     if len(blank) and missing_features == "mean":
-        present = present.copy()
-        present[blank] = False
         logger.warning(f"modality {modality!r}: {len(blank):,} all-zero rows get the column means")
     elif len(blank):
         logger.warning(
@@ -169,6 +180,23 @@ def normalise(aligned: np.ndarray, present: np.ndarray, missing_features: str, f
     """
     if feature_norm == "none" and (missing_features != "mean" or present[1:].all()):
         return aligned
+    mean, scale = column_statistics(aligned, present)
+    if feature_norm == "none":
+        aligned[1:][~present[1:]] = mean.astype(np.float32)
+        return aligned
+    for start, block in row_blocks(aligned):
+        keep = present[start : start + len(block)]
+        block[:] = np.where(keep[:, None], (block - mean) * scale, 0.0)
+    return aligned
+
+
+def counted_rows(aligned: np.ndarray, present: np.ndarray, missing_features: str) -> np.ndarray:
+    """Which of the present rows say something: all, or under ``missing_features: mean`` those that are not all zero."""
+    return present & _any_nonzero(aligned) if missing_features == "mean" else present
+
+
+def column_statistics(aligned: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each column over the present rows, and one over its standard deviation, zero where it is constant."""
     count = int(present.sum())
     mean = np.zeros(aligned.shape[1])
     low, high = np.full(aligned.shape[1], np.inf), np.full(aligned.shape[1], -np.inf)
@@ -177,19 +205,13 @@ def normalise(aligned: np.ndarray, present: np.ndarray, missing_features: str, f
         if len(rows):
             mean += rows.sum(axis=0) / count
             low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
-    if feature_norm == "none":
-        aligned[1:][~present[1:]] = mean.astype(np.float32)
-        return aligned
     variance = np.zeros(aligned.shape[1])
     for start, block in row_blocks(aligned):
         rows = block[present[start : start + len(block)]].astype(np.float64)
         variance += ((rows - mean) ** 2).sum(axis=0) / count
     # the extremes tell a constant column exactly; its computed variance may be a rounding error above zero
     scale = np.where((low < high) & (variance > 0), 1.0 / np.sqrt(np.where(variance > 0, variance, 1.0)), 0.0)
-    for start, block in row_blocks(aligned):
-        keep = present[start : start + len(block)]
-        block[:] = np.where(keep[:, None], (block - mean) * scale, 0.0)
-    return aligned
+    return mean, scale
 
 
 def _any_nonzero(matrix: np.ndarray) -> np.ndarray:

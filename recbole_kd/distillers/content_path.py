@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from recbole_kd.bridge.recbole import Interaction
 from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.losses import set_cross_entropy
 from recbole_kd.scoring.scores import Pair, Scores
@@ -32,17 +33,21 @@ def make_map(kind: Kind, width: int, size: int) -> nn.Module:
 class ContentPath(nn.Module):
     """Learnt beside a student that is distilled, which it changes in nothing: no gradient of it reaches the student.
 
-    A step draws items of the catalogue, those that training never saw among them. Of items that training has, the path
-    learns the student's embedding (mean squared error); of all of them, what the teacher scores for the batch's users
-    (a cross-entropy over the drawn items), where its scores are given: a teacher that reads features ranks items that
+    A step draws items that have features, whether training has them or not. Of those that it has the path learns the
+    student's embedding (mean squared error); of all of them, what the teacher scores for the batch's users (a
+    cross-entropy over the drawn items), where its scores are given: a teacher that reads features ranks items that
     nobody has clicked.
 
     Attributes:
         modalities: whose features it reads, side by side, as the data set gives them.
+        share: of the path in the embedding of an item that training never saw. The rest is the student's own, which
+            the distillation may have taught: a teacher of features lists such items too.
     """
 
     features: Tensor
     trained: Tensor
+    described: Tensor
+    share: float = 1.0
 
     def __init__(self, kind: Kind, train: MultiModalDataset, size: int, teacher: Scores | None, seed: int) -> None:
         """Args:
@@ -65,6 +70,7 @@ class ContentPath(nn.Module):
         features = torch.cat([train.features(name) for name in self.modalities], dim=1)
         self.register_buffer("features", features, persistent=False)
         self.register_buffer("trained", trained_items(train), persistent=False)
+        self.register_buffer("described", train.described_items(), persistent=False)
         self._user_field, self._teacher = train.uid_field, teacher
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -89,7 +95,7 @@ class ContentPath(nn.Module):
         """The two terms of a step, a scalar."""
         users, items = (part.detach() for part in student.embeddings())
         readers = self._some(batch[self._user_field].unique(), _USERS)
-        drawn = self._some(torch.arange(1, len(items), device=items.device), _ITEMS)
+        drawn = self._some(self.described.nonzero().flatten(), _ITEMS)
         made = self.map(self.features[drawn])
         known = self.trained[drawn]
         near = F.mse_loss(made[known], items[drawn][known]) if known.any() else made.sum() * 0
@@ -104,13 +110,15 @@ class ContentPath(nn.Module):
 
     @torch.no_grad()
     def filled(self, embeddings: Pair) -> Pair:
-        """``embeddings`` with what the path makes of those items that training never saw."""
+        """``embeddings`` with what the path makes of those items that training never saw and that have features."""
         users, items = embeddings
-        return users, torch.where(self.trained.unsqueeze(1), items, self.best(self.features))
+        unseen = ~self.trained & self.described
+        return users, torch.where(unseen.unsqueeze(1), torch.lerp(items, self.best(self.features), self.share), items)
 
     def state(self) -> dict[str, Any]:
-        """What :func:`content_embeddings` needs: tensors and plain values."""
-        return {"kind": self.kind, "modalities": list(self.modalities), "weights": dict(self.best.state_dict())}
+        """What :class:`recbole_kd.serving.content.StudentContent` reads: tensors and plain values."""
+        of_map = {"kind": self.kind, "modalities": list(self.modalities), "weights": dict(self.best.state_dict())}
+        return {**of_map, "share": self.share, "features": sha256_of_tensors({"features": self.features})}
 
 
 def content_embeddings(state: Mapping[str, Any], features: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from recbole_kd.bridge.targets import trained_items
@@ -40,3 +41,14 @@ def unseen_in_test(data: MultiModalDataset) -> Unseen:
     _, items = pairs_of(test)
     unseen = items[~trained_items(train)[items]]
     return Unseen(len(unseen), len(unseen.unique()), len(items))
+
+
+def note_of(found: Sequence[Unseen]) -> str:
+    """What to say of several splits of one data set; empty where no test has such interactions."""
+    counts = sorted({one.interactions for one in found})
+    if len(counts) < 2:
+        return found[0].note() if found else ""
+    return (
+        f"{counts[0]:,} to {counts[-1]:,} test interactions, by the seed of the split, are of items that training "
+        "never saw: only item features tell anything of such"
+    )

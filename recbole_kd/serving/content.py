@@ -1,55 +1,102 @@
-"""A trained model's scores with content for the items that training never saw."""
+"""A student's content path as it is served: embeddings of items from their features, for those nobody has clicked."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from logging import getLogger
+from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
+from torch import Tensor
 
 from recbole_kd.bridge.checkpoint import load_state
 from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import positives_of
-from recbole_kd.distillers.content_path import content_embeddings
+from recbole_kd.distillers.content_path import Kind, content_embeddings
 from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.kept import Kept, checked
 from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.training.content import content_path_file
 
 
-def with_content(
-    scores: ModelScores, checkpoint: str | os.PathLike[str], train: MultiModalDataset, had_one: bool = False
-) -> ModelScores | None:
-    """The scores with what the content path beside a checkpoint makes of items without a training interaction.
+class _State(Kept):
+    """What the file holds."""
+
+    kind: Kind
+    modalities: list[str] = Field(min_length=1)
+    share: Annotated[float, Field(ge=0, le=1)]
+    student: str
+    features: str
+    weights: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StudentContent:
+    """The path beside a checkpoint, and the training part of the data it was learnt on."""
+
+    path: Path
+    state: _State
+    train: MultiModalDataset
+
+    @property
+    def modalities(self) -> list[str]:
+        """Whose features it reads, side by side."""
+        return self.state.modalities
+
+    def embeddings(self, features: Tensor) -> Tensor:
+        """Item embeddings (n, d) of features (n, width), those of :attr:`modalities` side by side, normalised.
+
+        Raises:
+            UserError: they do not fit.
+        """
+        return content_embeddings(self.state.model_dump(), features)
+
+    def scores(self, scores: ModelScores, checkpoint: str) -> ModelScores:
+        """A student's scores with the path's share in the embeddings of items that training never saw.
+
+        Args:
+            scores: of the student alone.
+            checkpoint: its file, for messages.
+
+        Raises:
+            UserError: the path is another student's, or the features are not those that it was learnt with.
+        """
+        if not scores.factorised or self.state.student != sha256_of_tensors(scores.model.state_dict()):
+            raise UserError(f"{self.path} is the content path of another student than {checkpoint}; put its own there")
+        features = torch.cat([self.train.features(name) for name in self.modalities], dim=1)
+        if self.state.features != sha256_of_tensors({"features": features}):
+            raise UserError(
+                f"the features in {self.train.features_folder} are not those that {self.path} was learnt with; put "
+                "those there, or train the student again"
+            )
+        with torch.no_grad():
+            users, items = scores.embeddings()
+        unseen = (~trained_items(self.train) & self.train.described_items()).unsqueeze(1).to(items.device)
+        filled = torch.where(unseen, torch.lerp(items, self.embeddings(features).to(items), self.state.share), items)
+        return ModelScores(scores.model, lambda: (users, filled), positives_of(self.train))
+
+
+def open_content(
+    checkpoint: str | os.PathLike[str], train: MultiModalDataset, had_one: bool = False
+) -> StudentContent | None:
+    """The content path beside a checkpoint; None where no such file lies there.
 
     Args:
-        scores: of the model alone.
         checkpoint: its file.
         train: the training part.
         had_one: whether the checkpoint says that it was trained with one, so that its loss is worth a warning.
 
-    Returns:
-        None where no such file lies there.
-
     Raises:
-        UserError: the file is damaged, or the data set lacks a modality that the path reads.
+        UserError: the file is damaged.
     """
     path = content_path_file(os.fspath(checkpoint))
     if path.is_symlink() or not path.is_file():
         if had_one:
             getLogger().warning(f"{checkpoint} was trained with a content path, and {path.name} is no file beside it")
         return None
-    state = load_state(path)
-    names = state.get("modalities")
-    if not isinstance(names, list) or not scores.factorised:
-        raise UserError(f"{path} is no content path of {checkpoint}; delete it, or train the student again")
-    features = torch.cat([train.features(str(name)) for name in names], dim=1)
-    with torch.no_grad():
-        users, items = scores.embeddings()
-    made = content_embeddings(state, features).to(items.device)
-    if made.shape != items.shape or state.get("student") != sha256_of_tensors(scores.model.state_dict()):
-        raise UserError(f"{path} is the content path of another student than {checkpoint}; put its own there")
-    trained = trained_items(train).to(items.device)
-    filled = torch.where(trained.unsqueeze(1), items, made)
-    return ModelScores(scores.model, lambda: (users, filled), positives_of(train))
+    return StudentContent(path, checked(_State, load_state(path), path, "delete it, or train the student again"), train)

@@ -89,6 +89,19 @@ def recommend(
     return recommender.lists(ids)
 
 
+def _reads_features(trained: TrainedModel) -> bool:
+    return trained.content is not None or bool(getattr(trained.config.model_class, "reads_features", False))
+
+
+def _never_known(trained: TrainedModel) -> Tensor | None:
+    """Which items a model knows nothing of, by clicks or by features it reads, bool (n_items,); None without such."""
+    never = ~trained_items(trained.train)
+    never[0] = False
+    if _reads_features(trained):
+        never &= ~trained.train.described_items()
+    return never.to(trained.config["device"]) if never.any() else None
+
+
 def skipped(unknown: Sequence[Unknown]) -> str:
     """The warning about users that were left out: those who never were, and those who were filtered out."""
     said = f"skipped {len(unknown)} unknown user{'s' * (len(unknown) > 1)}, the first is {unknown[0].token!r}"
@@ -121,10 +134,7 @@ class Recommender:
         self._items = train.field2id_token[train.iid_field]
         self._trained = positives_of(train)
         self._seen = None if seen else self._trained
-        never = ~trained_items(train)
-        never[0] = False
-        knows = untrained or trained.has_content or getattr(trained.config.model_class, "reads_features", False)
-        self._never = None if knows or not never.any() else never.to(trained.config["device"])
+        self._never = None if untrained else _never_known(trained)
         self._sources: list[Scores] = [trained.scores]
         if cache_dir is not None:
             cache = TeacherCache.open(cache_dir)
@@ -145,7 +155,10 @@ class Recommender:
         many = (
             f"{count:,} item{'s' * (count > 1)} without a training interaction {'are' if count > 1 else 'is'} left out"
         )
-        return f"{many}, of which {self.trained.config.model} has learnt nothing; --untrained=true ranks them"
+        why = f"of which {self.trained.config.model} has learnt nothing"
+        if _reads_features(self.trained):
+            why = "since they have no features either"
+        return f"{many}, {why}; --untrained=true ranks them"
 
     def find(self, users: Sequence[str] | None, *, skip_unknown: bool = False) -> tuple[Tensor, list[Unknown]]:
         """Internal ids (B,) of raw tokens, None being all of them, and the tokens that there are none of.

@@ -27,7 +27,8 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.user_classes import is_class_path
 from recbole_kd.registry import find_or_import_model, keys_of_model, make_config
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
-from recbole_kd.serving.content import with_content
+from recbole_kd.serving.content import StudentContent, open_content
+from recbole_kd.training.record import WITH_CONTENT
 from recbole_kd.training.weights import take_weights
 
 _ALWAYS_BUILT = 1_000_000  # layers and dimensions that any machine builds, whatever a file says
@@ -39,8 +40,8 @@ class TrainedModel:
 
     ``train`` is the training part of its data, ``held_out`` are the others (validation, test); ``identity`` is what
     :func:`recbole_kd.data.identity.identity_of` says of the training part. ``verified`` tells whether the checkpoint
-    held the same; stock RecBole's do not say, and only fit in size. ``has_content`` tells whether a content path lies
-    beside the checkpoint, which then gives the embeddings of items that training never saw.
+    held the same; stock RecBole's do not say, and only fit in size. ``content`` is the content path beside the
+    checkpoint, which then has its share in the scores of items that training never saw.
     """
 
     checkpoint: str
@@ -50,7 +51,7 @@ class TrainedModel:
     identity: dict[str, Any]
     verified: bool
     held_out: tuple[MultiModalDataset, ...] = ()
-    has_content: bool = False
+    content: StudentContent | None = None
 
     @property
     def data_path(self) -> str:
@@ -99,16 +100,16 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
         raise UserError(_why_unfit(path, config, sizes_differ(state, model, train), misfit))
     scores = scores_of(model, positives_of(train))
     record = state.get("record")
-    filled = with_content(scores, path, train, isinstance(record, dict) and record.get("content_test") is not None)
+    content = open_content(path, train, isinstance(record, dict) and WITH_CONTENT in (record.get("apart") or {}))
     return TrainedModel(
         path,
         config,
         train,
-        filled or scores,
+        content.scores(scores, path) if content else scores,
         identity,
         isinstance(state.get("data"), dict),
         tuple(held_out),
-        filled is not None,
+        content,
     )
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from logging import getLogger
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from recbole_kd.bridge.checkpoint import save_state
 from recbole_kd.bridge.config import KDConfig
@@ -17,10 +20,11 @@ from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.scoring.fixed import FixedEmbeddings
 from recbole_kd.scoring.model_scores import scores_of
-from recbole_kd.scoring.scores import Scores
+from recbole_kd.scoring.scores import Pair, Scores
 from recbole_kd.training.record import StageRecord
 
 SUFFIX = ".content.pth"
+SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)  # of the path in an unseen item's embedding; of equals the first
 
 
 def content_path_file(checkpoint: str | Path) -> Path:
@@ -55,14 +59,30 @@ def _scores(teacher: Teacher) -> Scores | None:
     return scores_of(teacher.given_model).computed_once()
 
 
-def content_test(trainer: Any, loaders: Loaders) -> dict[str, float] | None:
-    """Test metrics of a trained student with content for the items that training never saw; None without a path."""
+def settle_content(trainer: Any, loaders: Loaders) -> None:
+    """Choose on validation how much of an unseen item's embedding is the path's; see :attr:`ContentPath.share`."""
     path = _path_of(trainer)
     if path is None:
-        return None
-    filled = path.filled(trainer.scores.computed_once().embeddings())
+        return
+    embeddings = trainer.scores.computed_once().embeddings()
+    found = {}
+    for share in SHARES:
+        path.share = share
+        found[share] = trainer.evaluate_as(_filled(path, embeddings, loaders), loaders.valid)[trainer.valid_metric]
+    path.share = (max if trainer.valid_metric_bigger else min)(SHARES, key=lambda share: found[share])
+    told = ", ".join(f"{share:g}: {value:.4f}" for share, value in found.items())
+    getLogger().info(f"content path: {trainer.valid_metric} on validation by its share, {told}; {path.share:g} is kept")
+
+
+def with_content(trainer: Any, loaders: Loaders) -> nn.Module | None:
+    """A trained student that scores unseen items by its content path too; None without a path."""
+    path = _path_of(trainer)
+    return path and _filled(path, trainer.scores.computed_once().embeddings(), loaders)
+
+
+def _filled(path: ContentPath, embeddings: Pair, loaders: Loaders) -> FixedEmbeddings:
     fields = loaders.train_part.uid_field, loaders.train_part.iid_field
-    return dict(trainer.evaluate_as(FixedEmbeddings(*fields, *filled), loaders.test))
+    return FixedEmbeddings(*fields, *path.filled(embeddings))
 
 
 def keep_content(checkpoint: Path, trainer: Any) -> None:
@@ -79,7 +99,7 @@ def check_kept(record: StageRecord, checkpoint: Path) -> None:
     Raises:
         UserError: it was trained with one, and the file is not there.
     """
-    if record.content_test is not None and not content_path_file(checkpoint).is_file():
+    if record.had_content and not content_path_file(checkpoint).is_file():
         raise UserError(
             f"{checkpoint} was trained with a content path, and {content_path_file(checkpoint).name} is not beside it; "
             "put it back, or train again with --resume=false"

@@ -35,8 +35,9 @@ from recbole_kd.foundation.names import cut
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
+from recbole_kd.training.apart import further_tests
 from recbole_kd.training.callbacks import Callback
-from recbole_kd.training.content import check_kept, content_test, keep_content
+from recbole_kd.training.content import check_kept, keep_content
 from recbole_kd.training.record import StageRecord, StageStart
 from recbole_kd.training.threads import threads
 from recbole_kd.training.weights import given_weights, load_weights
@@ -178,7 +179,7 @@ def _train(job: _Job) -> TrainedStage:
         peak_memory=peak_memory(config["device"]),
         at_epoch_limit=_at_limit(config, trainer),
         threads=used,
-        content_test=plain_values(content_test(trainer, loaders)),
+        apart=further_tests(trainer, config, loaders),
     )
     keep_content(job.path, trainer)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])

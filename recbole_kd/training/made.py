@@ -14,6 +14,7 @@ import torch
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.evaluation.unseen import unseen_in_test
 from recbole_kd.foundation.digest import NUMERICS
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.foundation.versions import versions
@@ -49,7 +50,7 @@ def facts_of(data: MultiModalDataset) -> dict[str, Any]:
 
     Returns:
         ``users``, ``items`` and ``interactions``; ``density``, their share of all pairs; ``split``, the interactions of
-        each part; ``modalities``.
+        each part; ``modalities``; ``unseen``, as :class:`~recbole_kd.evaluation.unseen.Unseen` has it.
     """
     sizes = [len(part.inter_feat) for part in data.build()]
     users, items, interactions = data.user_num - 1, data.item_num - 1, sum(sizes)
@@ -60,6 +61,7 @@ def facts_of(data: MultiModalDataset) -> dict[str, Any]:
         "density": interactions / max(users * items, 1),
         "split": dict(zip(("train", "valid", "test"), sizes, strict=False)),
         "modalities": list(data.modalities),
+        "unseen": unseen_in_test(data)._asdict(),
     }
 
 

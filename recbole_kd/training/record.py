@@ -19,6 +19,7 @@ from recbole_kd.foundation.kept import Kept, checked, kept_fields
 # JSON has no NaN, for which null stands
 Figure = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 
+WITH_CONTENT = "with content"  # what is so called in ``apart``
 TITLES = {"baseline": "student alone", "student": "distilled student"}  # of stages, where not their names
 
 
@@ -50,8 +51,8 @@ class StageRecord:
     ``peak_memory`` is the most bytes that were taken while it was trained and evaluated: on CUDA by tensors there, else
     by the process, libraries and data set included. ``at_epoch_limit`` says that ``epochs`` ended the training, and not
     early stopping; None where nobody knows: of weights from a file, of models computed at once, in older checkpoints.
-    ``threads`` are those of the CPU that it was trained with. ``content_test`` is ``test`` with what a content path
-    makes of the items that training never saw, None without such a path.
+    ``threads`` are those of the CPU that it was trained with. ``apart`` is the test seen apart, as
+    :func:`recbole_kd.training.apart.further_tests` says.
     """
 
     name: str
@@ -69,7 +70,12 @@ class StageRecord:
     peak_memory: int | None = None
     at_epoch_limit: bool | None = None
     threads: int | None = None
-    content_test: dict[str, Figure] | None = None
+    apart: dict[str, dict[str, Figure]] = field(default_factory=dict)
+
+    @property
+    def had_content(self) -> bool:
+        """Whether it was trained with a content path."""
+        return WITH_CONTENT in self.apart
 
     def limit_note(self) -> str:
         """What to say of a training that was not ended by early stopping, "" of every other."""

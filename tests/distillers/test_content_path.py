@@ -1,5 +1,7 @@
 """A student's content path: learnt beside it, changing nothing of it, and standing for what training never saw."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -8,7 +10,7 @@ from recbole_kd.distillers.content_path import ContentPath, content_embeddings
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.scoring.model_scores import scores_of
-from recbole_kd.training.content import content_path_file
+from recbole_kd.training.content import content_path_file, settle_content
 from tests.models.contract import build
 
 COLD = {"split": "cold_items=0.25", "modalities": ["board"], "show_progress": False, "topk": [3]}
@@ -31,15 +33,18 @@ def test_the_student_is_the_same_to_the_bit(checkerboard, kind):
     assert plain.test == taught.test
     for name, value in weights(plain).items():
         assert torch.equal(value, weights(taught)[name])
-    assert plain.content_test is None
-    assert set(taught.content_test) == set(taught.test)
+    assert set(plain.apart) == {"warm", "cold"}
+    assert set(taught.apart) == {*plain.apart, "with content", "with content, warm", "with content, cold"}
+    assert plain.apart["cold"] == taught.apart["cold"]
     assert not content_path_file(plain.checkpoint).exists()
 
 
 def test_it_finds_items_that_training_never_saw(checkerboard):
     values = {"eval_items": "cold", "epochs": 60, "student_learning_rate": 0.02, "stopping_step": 60}
     taught = student_of(student_content="linear", teacher_learning_rate=0.02, **values)
-    assert taught.content_test["recall@3"] > 0.8  # by chance .2; the student has learnt of them from its teacher too
+    assert (
+        taught.apart["with content"]["recall@3"] > 0.8
+    )  # by chance .2; the student has learnt of them from its teacher too
 
 
 def test_what_is_kept_gives_the_same_embeddings(checkerboard):
@@ -76,14 +81,39 @@ def test_no_gradient_reaches_the_student_and_the_loss_is_the_formula(checkerboar
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)  # all 24 items and users are drawn
 
 
-def test_filled_replaces_what_training_never_saw_alone(checkerboard):
+@pytest.mark.parametrize("share", [1.0, 0.25, 0.0])
+def test_filled_replaces_what_training_never_saw_and_has_features(checkerboard, share):
     made = build("BPR", checkerboard, embedding_size=8, **COLD)
     path = ContentPath("linear", made.loaders.train_part, 8, None, seed=1)
+    path.described[path.trained.logical_not().nonzero()[-1]] = False
+    path.share = share
     users, items = scores_of(made.model).embeddings()
     same, filled = path.filled((users, items))
     assert torch.equal(same, users)
-    assert torch.equal(filled[path.trained], items[path.trained])
-    torch.testing.assert_close(filled[~path.trained], path.map(path.features)[~path.trained].detach())
+    kept = path.trained | ~path.described
+    assert kept[0]  # the padding
+    assert torch.equal(filled[kept], items[kept])
+    expected = share * path.map(path.features) + (1 - share) * items
+    torch.testing.assert_close(filled[~kept], expected[~kept].detach())
+
+
+@pytest.mark.parametrize(("best", "bigger"), [(1.0, True), (0.25, True), (0.5, False)])
+def test_the_share_is_what_validation_prefers(checkerboard, best, bigger):
+    made = build("BPR", checkerboard, embedding_size=8, **COLD)
+    path = ContentPath("linear", made.loaders.train_part, 8, None, seed=1)
+
+    class Trainer:
+        distiller = SimpleNamespace(content=path)
+        scores = scores_of(made.model)
+        valid_metric, valid_metric_bigger = "recall@3", bigger
+
+        def evaluate_as(self, filled, loader):
+            assert loader is made.loaders.valid
+            torch.testing.assert_close(filled.items, path.filled(self.scores.embeddings())[1].detach())
+            return {"recall@3": abs(path.share - best) * (-1 if bigger else 1)}
+
+    settle_content(Trainer(), made.loaders)
+    assert path.share == best
 
 
 @pytest.mark.parametrize(
@@ -113,7 +143,7 @@ def test_a_kept_student_without_its_path_is_refused(checkerboard):
 
 def test_a_sampled_ranking_has_it_too(checkerboard):
     taught = student_of(student_content="linear", eval_args={"mode": "uni5"})
-    assert set(taught.content_test) == set(taught.test)
+    assert set(taught.apart["with content"]) == set(taught.test)
 
 
 def test_a_run_that_was_cut_off_goes_on_with_the_same_path(checkerboard):

@@ -18,13 +18,13 @@ def student(checkerboard) -> str:
 
 def test_items_that_training_never_saw_are_ranked_by_content(student):
     trained = open_trained(student)
-    assert trained.has_content
+    assert trained.content
     assert Recommender(trained, 5).left_out == ""
     never = {str(trained.train.field2id_token["item_id"][item]) for item in np.flatnonzero(trained.train.held_out)}
     assert {item for found in recommend(student, topk=17) for item, _ in found.items} & never
     content_path_file(student).unlink()
     alone = open_trained(student)
-    assert not alone.has_content
+    assert not alone.content
     kept = ~trained.train.held_out
     kept[0] = False
     ours, theirs = (one.scores.embeddings()[1] for one in (trained, alone))
@@ -36,13 +36,19 @@ def test_a_file_of_another_student_and_one_that_is_damaged(student, tmp_path):
     path = content_path_file(student)
     state = torch.load(path, weights_only=True)
     torch.save({**state, "modalities": "board"}, path)
-    with pytest.raises(UserError, match="is no content path of"):
+    with pytest.raises(UserError, match="is damaged: modalities"):
+        open_trained(student)
+    torch.save({**state, "share": 2.0}, path)
+    with pytest.raises(UserError, match="is damaged: share"):
+        open_trained(student)
+    torch.save({**state, "features": "0" * 64}, path)
+    with pytest.raises(UserError, match=r"are not those that .* was learnt with"):
         open_trained(student)
     torch.save({**state, "student": "0" * 64}, path)
     with pytest.raises(UserError, match="the content path of another student"):
         open_trained(student)
-    torch.save({**state, "modalities": ["board"]}, path)
-    with pytest.raises(UserError, match="does not fit features 3 wide"):
+    torch.save({**state, "weights": {"weight": torch.ones(8, 5), "bias": torch.ones(8)}}, path)
+    with pytest.raises(UserError, match="does not fit features"):
         open_trained(student)
     path.write_bytes(b"nonsense")
     with pytest.raises(UserError):
@@ -51,7 +57,7 @@ def test_a_file_of_another_student_and_one_that_is_damaged(student, tmp_path):
 
 def test_a_path_that_is_gone_is_told(student, caplog):
     content_path_file(student).unlink()
-    assert not open_trained(student).has_content
+    assert not open_trained(student).content
     assert "was trained with a content path, and" in caplog.text
 
 
@@ -59,4 +65,4 @@ def test_a_link_is_not_followed(student, tmp_path):
     path = content_path_file(student)
     path.rename(tmp_path / "elsewhere.pth")
     path.symlink_to(tmp_path / "elsewhere.pth")
-    assert not open_trained(student).has_content
+    assert not open_trained(student).content

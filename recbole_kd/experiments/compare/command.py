@@ -14,7 +14,7 @@ import torch
 from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
-from recbole_kd.experiments.compare.made import parts_of
+from recbole_kd.experiments.compare.made import parts_of, unseen_note
 from recbole_kd.experiments.compare.options import Options, read_words
 from recbole_kd.experiments.compare.output import Table
 from recbole_kd.experiments.compare.plan import Run, plan
@@ -110,7 +110,7 @@ class Comparison:
             measure(left, self._runs[0].data_path, bar)
         records.write()
         tests = paired_tests(rows, self.reference, self.metric)
-        notes, made = self._notes(rows, tests, failed), parts_of(self._runs, known, self._command)
+        notes, made = self._notes(rows, tests, known), parts_of(self._runs, known, self._command)
         table = Table(self._title(), rows, tests, notes, self._facts(rows, failed), made)
         paths = [*table.write(self._out), self._out / "runs.jsonl"]
         if self._options.report:
@@ -148,7 +148,7 @@ class Comparison:
         count = len(self._options.labels)
         return f"{count} model{'s' * (count > 1)} on {self._runs[0].dataset}, {said}, {title_words(self._config)}"
 
-    def _notes(self, rows: Sequence[Row], tests: dict[str, Test], failed: Sequence[Record]) -> list[str]:
+    def _notes(self, rows: Sequence[Row], tests: dict[str, Test], known: dict[str, Record]) -> list[str]:
         notes, threads = [], torch.get_num_threads()
         if len({run.seed for run in self._runs}) > 1:
             notes.append("Metrics: mean ± standard deviation over seeds.")
@@ -173,8 +173,12 @@ class Comparison:
             notes.append(
                 f"Ended at the epoch limit and not by early stopping, of so many runs: {', '.join(cut_short)}."
             )
-        failures = [f"{record['label']}, seed {record['seed']} failed: {record['reason']}" for record in failed]
-        return notes + failures
+        if any(row.apart() for row in rows):
+            notes.append("Warm and cold: test interactions of items that training has, and of items that it never saw.")
+        if unseen := unseen_note(known, self._config["eval_items"] == "warm"):
+            notes.append(f"{unseen}.")
+        failed = (record for record in known.values() if record["status"] != "done")
+        return notes + [f"{record['label']}, seed {record['seed']} failed: {record['reason']}" for record in failed]
 
     def _facts(self, rows: Sequence[Row], failed: Sequence[Record]) -> dict[str, object]:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from recbole_kd.evaluation.unseen import Unseen, note_of
 from recbole_kd.experiments.compare.plan import Run
 from recbole_kd.experiments.report.text import Part
 from recbole_kd.experiments.results.records import Record
@@ -34,6 +35,14 @@ def parts_of(runs: Sequence[Run], records: Mapping[str, Record], command: str) -
         Part("Settings that are no defaults", _settings(runs, records) or {"all": "defaults"}),
         Part("How it was made", {"command": command, **days, **machine, **versions}),
     ]
+
+
+def unseen_note(records: Mapping[str, Record], warm_only: bool) -> str:
+    """What to say of test interactions that few models can find; empty where there are none, or they do not count."""
+    ended = [record for record in records.values() if record["status"] == "done"]
+    found = [((record.get("made") or {}).get("data") or {}).get("unseen") for record in ended]
+    counts = [Unseen(one["interactions"], one["items"], one["of"]) for one in found if one]
+    return "" if warm_only else note_of(counts)
 
 
 def _data(found: Sequence[Mapping[str, Any]]) -> dict[str, str]:

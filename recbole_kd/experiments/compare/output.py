@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tabulate import tabulate
 
@@ -66,6 +67,10 @@ class Table:
             for name in next(iter(row.stages.values()))["test"]:
                 values = pd.Series(row.metric(name))
                 line |= {name: values.mean(), f"{name}_sd": values.std()}
+            for seen, found in row.apart().items():
+                for name, of_seeds in found.items():
+                    values = pd.Series(of_seeds)
+                    line |= {f"{seen}, {name}": values.mean(), f"{seen}, {name}_sd": values.std()}
             line |= {key: self.tests.get(row.label, {}).get(key) for key in _TESTS}
             line["gap_closed"] = self._gap_closed(row)
             lines.append(line | row.costs() | {"ranking": self._mode})
@@ -107,12 +112,15 @@ class Table:
     def cells(self) -> tuple[list[str], list[list[Cell]]]:
         """Headings, and what stands below them: the label, the model, metrics, p values and costs."""
         metrics = shown_metrics(next(iter(self.rows[0].stages.values()))["test"])
+        apart = {row.label: row.apart() for row in self.rows}
+        seen = list(dict.fromkeys(name for found in apart.values() for name in found))
         closed = {row.label: share for row in self.rows if (share := self._gap_closed(row)) is not None}
         mode = self._mode
         header = [
             "",
             "model",
             *(f"{name} ({mode})" * (mode != "full") or name for name in metrics),
+            *(f"{metrics[0]}, {name}" for name in seen),
             *["gap closed"] * bool(closed),
             "p (t)",
             "p (Wilcoxon)",
@@ -130,6 +138,9 @@ class Table:
                 values = row.metric(name)
                 mean = float(values.mean()) if len(values) else None
                 line.append(Cell(spread(values), mean, best=mean is not None and mean == best[name]))
+            for name in seen:
+                values = apart[row.label].get(name, {}).get(metrics[0], np.empty(0))
+                line.append(Cell(spread(values), float(values.mean()) if len(values) else None))
             if closed:
                 share = closed.get(row.label)
                 line.append(Cell(re.sub(r"^-0%", "0%", _written(share, "{:.0%}".format)), share))

@@ -30,10 +30,10 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple", ranking: s
     metrics = shown_metrics(stages[-1].test)
     rows: list[list[str]] = [["model", *(stage.model for stage in stages)]]
     rows += [[f"test {name}{ranking}", *(_number(stage.test.get(name), 4) for stage in stages)] for name in metrics]
-    if any(stage.content_test for stage in stages):
-        found_by = [stage.content_test or {} for stage in stages]
+    for name in dict.fromkeys(name for stage in stages for name in stage.apart):
+        seen = [stage.apart.get(name, {}) for stage in stages]
         rows += [
-            [f"with content, {name}{ranking}", *(_number(one.get(name), 4) for one in found_by)] for name in metrics
+            [f"{name}, {metric}{ranking}", *(_number(one.get(metric), 4) for one in seen)] for metric in metrics[:2]
         ]
     rows += [
         ["trainable parameters", *(f"{stage.parameters:,}" for stage in stages)],

@@ -40,11 +40,26 @@ class _Stage(_Open):
     peak_memory: _Count | None = None
     seconds_per_epoch: float | None = None
     latency: dict[str, float] | None = None
+    apart: dict[str, dict[str, float | None]] = Field(default_factory=dict)
 
 
 def _file(folder: str, ending: str) -> Any:
     """A file within the folder of the comparison: no other name becomes a path."""
     return Annotated[str | None, Field(pattern=rf"^{folder}/[A-Za-z0-9.-]+\.{ending}$")]
+
+
+class _Unseen(_Open):
+    interactions: _Count
+    items: _Count
+    of: _Count
+
+
+class _Data(_Open):
+    unseen: _Unseen | None = None
+
+
+class _Made(_Open):
+    data: _Data | None = None
 
 
 class _Line(_Open):
@@ -54,6 +69,7 @@ class _Line(_Open):
     status: Literal["done", "failed"]
     rows: list[_Stage]
     reason: str | None = None
+    made: _Made | None = None
     users: _file("users", "npz") = None  # type: ignore[valid-type]
     histories: _file("histories", "json") = None  # type: ignore[valid-type]
     log: _file("logs", "log") = None  # type: ignore[valid-type]

@@ -51,6 +51,15 @@ class Row:
         """A test metric by seed."""
         return np.array([stage["test"][name] for stage in self.stages.values() if name in stage["test"]], np.float64)
 
+    def apart(self) -> dict[str, dict[str, np.ndarray]]:
+        """The test seen apart, such as by its cold items alone: a metric's values by seed, those that are known."""
+        found: dict[str, dict[str, list[float]]] = {}
+        for stage in self.stages.values():
+            for name, metrics in (stage.get("apart") or {}).items():
+                for metric, value in metrics.items():
+                    found.setdefault(name, {}).setdefault(metric, []).extend([] if value is None else [value])
+        return {name: {key: np.array(of, np.float64) for key, of in metrics.items()} for name, metrics in found.items()}
+
     def costs(self) -> dict[str, float | None]:
         """One figure for all seeds: the median; of the peak memory the largest, of the latency the one measured."""
         found: dict[str, float | None] = {

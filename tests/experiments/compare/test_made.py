@@ -78,6 +78,7 @@ def test_settings_and_sizes(checkerboard):
     assert facts_of(open_data(config)) == {
         **{"users": 40, "items": 24, "interactions": 480, "density": 0.5},
         **{"split": {"train": 280, "valid": 80, "test": 120}, "modalities": ["board", "noise"]},
+        "unseen": {"interactions": 0, "items": 0, "of": 120},
     }
 
 
