@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_kd.data.features import item_ids_path
+from recbole_kd.data.features import find_modalities, item_ids_of, own_item_ids_path
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import replacing
@@ -28,18 +28,18 @@ def main() -> int:
     parser.add_argument("--seed", default=2020, type=int)
     arguments = parser.parse_args()
     folder, name, out = arguments.data_path / arguments.dataset, arguments.dataset, arguments.out
-    items = read_item_ids(item_ids_path(folder, name))
-    matrices = sorted(folder.glob(f"{name}.*.npy"))
+    matrices = find_modalities(folder, name)
     if not matrices:
         raise UserError(f"there is no {name}.<modality>.npy in {folder}")
     if out.resolve() == folder.resolve():
         raise UserError(f"--out={out} is where the features lie; give another folder")
     out.mkdir(parents=True, exist_ok=True)
-    for path in matrices:
+    for modality, path in matrices.items():
+        items = read_item_ids(item_ids_of(folder, name, modality))
         shutil.copyfile(path, out / path.name)
-    with replacing(item_ids_path(out, name), "w") as stream:
-        stream.writelines(f"{item}\n" for item in np.random.default_rng(arguments.seed).permutation(items))
-    print(f"{len(matrices)} modalities of {len(items)} items: {out}")
+        with replacing(own_item_ids_path(out, name, modality), "w") as stream:
+            stream.writelines(f"{item}\n" for item in np.random.default_rng(arguments.seed).permutation(items))
+        print(f"{modality} of {len(items)} items: {out}")
     return 0
 
 
