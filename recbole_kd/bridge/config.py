@@ -151,6 +151,8 @@ class KDConfig(Config):
         drop = {"model", "dataset", *keys_with(Effect.MODELS), *drop}
         if not stage.startswith("teacher"):  # without a prefix a source is the teachers'
             drop |= set(keys_with(Effect.SOURCE))
+        else:
+            drop.add("content")  # which whoever is taught learns
         prefixes = stage_prefixes(stage)
         values: dict[str, Any] = {}
         for source in (self._method_values, self.external_config_dict):  # a user's plain key beats a file's of a stage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logging import getLogger
 from pathlib import Path
 from typing import Any, Self
 
@@ -56,6 +57,11 @@ class SoundDataset(CheckedReading, CountedFilters):
                 parts, held_out = hold_out_items(parts, held_out_share(self.config["split"]), self.config["seed"])
                 for part in parts:
                     part.held_out = held_out
+                share = len(parts[0]) / max(sum(map(len, parts)), 1)
+                getLogger().info(
+                    f"split: {self.config['split']} keeps {int(held_out.sum()):,} items out of training, which has "
+                    f"{len(parts[0]):,} interactions now, {share:.0%} of all"
+                )
             self._check_parts(parts)
             self._splits = parts
         return list(self._splits)

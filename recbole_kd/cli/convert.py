@@ -87,8 +87,8 @@ def convert_as_told(args: argparse.Namespace) -> int:
     print(f"written    {folder}")
     data_path = "" if args.data_path == "dataset" else f" --data_path={args.data_path}"
     model = "PromptMM" if isinstance(published, Published) and published.features else "LightGCN"
-    print(f"next       python run_recbole_kd.py --model={model} --dataset={args.name}{data_path}")
+    print(f"next       recbole-kd train --model={model} --dataset={args.name}{data_path}")
     if not isinstance(published, Published):
-        texts = "--table=ITEMS.csv --columns=TITLE,DESCRIPTION"
+        texts = "--table=ITEMS.csv --id=ID --columns=TITLE,DESCRIPTION"
         print(f"features   recbole-kd features text {texts} --dataset={args.name}{data_path}")
     return 0

@@ -15,7 +15,7 @@ from recbole_kd.cli.words import split_config_files, wants_help
 from recbole_kd.data.content.choosing import IMAGE, TEXT, chosen_encoder, need_libraries
 from recbole_kd.data.content.pictures import digest_of, find_pictures
 from recbole_kd.data.content.report import Report
-from recbole_kd.data.content.table import check_table, read_rows
+from recbole_kd.data.content.table import ItemTable
 from recbole_kd.data.content.texts import texts_of
 from recbole_kd.data.content.writing import Target
 from recbole_kd.data.ml100k import NAME as ML_100K
@@ -27,7 +27,7 @@ from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.registry import make_config
 
 HELP = """\
-usage: recbole-kd features text --table=FILE --columns=A,B --dataset=NAME [--id=item_id] [--any_key=value ...]
+usage: recbole-kd features text --table=FILE --columns=A,B --dataset=NAME [--id=COLUMN] [--any_key=value ...]
        recbole-kd features image --folder=FOLDER --dataset=NAME [--any_key=value ...]
 
 Turn raw texts or pictures of items into a modality of a data set: NAME.MODALITY.npy, its .item_ids, and a .json that
@@ -37,10 +37,10 @@ records the encoder and the source. Needs pip install 'recbole-kd[content]'; for
   recbole-kd features image --folder=pictures --dataset=shop
   recbole-kd train --model=PromptMM --dataset=shop --missing_features=mean
 
-  --table=FILE           .csv, .tsv, .jsonl or .parquet, a row an item
-  --id=item_id           column with the item ids of the interactions
+  --table=FILE           a row an item: CSV (commas, semicolons, tabs or bars), JSON lines, both also as .gz, or Parquet
+  --id=COLUMN            with the item ids of the interactions (default: the one with a well-known name, such as sku)
   --columns=A,B          columns of the text, joined by a full stop and a space; HTML is left as it is
-  --table_encoding=utf-8 of the table
+  --encoding=NAME        of a table of text (default: UTF-8, or what its first bytes say)
   --long=truncate        texts longer than the encoder reads: cut off, or mean, of pieces that it reads whole
   --folder=FOLDER        <item>.jpg, .jpeg, .png, .webp, .gif, .bmp, .tif or .tiff; links are not followed
   --encoder=WHICH        a folder of a sentence-transformers or transformers model (safetensors), an installed package
@@ -76,8 +76,8 @@ class TextOptions(Options):
 
     table: str
     columns: str
-    id: str = "item_id"
-    table_encoding: str = "utf-8"
+    id: str = ""
+    encoding: str = ""
     long: Literal["truncate", "mean"] = "truncate"
 
 
@@ -162,11 +162,12 @@ class _Inputs:
     """Texts or pictures by raw token; looked for at once, read when asked."""
 
     def __init__(self, kind: str, options: Any) -> None:
-        self.kind, self._options = kind, options
+        self.kind = kind
         self.path = Path(options.table if kind == TEXT else options.folder)
         self.found: dict[str, Any] = {}
         if kind == TEXT:
-            check_table(self.path)
+            self._columns = [column.strip() for column in options.columns.split(",")]
+            self._table = ItemTable(self.path, options.id, self._columns, options.encoding)
         elif not self.path.is_dir():
             raise UserError(f"there is no folder {self.path}; give --folder=FOLDER with the pictures")
 
@@ -174,18 +175,14 @@ class _Inputs:
         if self.kind == IMAGE:
             self.found = find_pictures(self.path, report)
             return
-        options = self._options
-        columns = [column.strip() for column in options.columns.split(",")]
-        rows = read_rows(self.path, options.id, columns, options.table_encoding)
-        self.found = texts_of(rows, self.path, report)
+        self.found = texts_of(self._table.rows(), self.path, report)
 
     def source(self) -> tuple[str, dict[str, Any]]:
         """A digest, and what the record says."""
         if self.kind == IMAGE:
             return digest_of(self.found), {"folder": self.path.name, "files": len(self.found)}
-        options = self._options
-        columns = [column.strip() for column in options.columns.split(",")]
-        return sha256_of_file(self.path), {"table": self.path.name, "id": options.id, "columns": columns}
+        facts = {"table": self.path.name, "id": self._table.id, "columns": self._columns}
+        return sha256_of_file(self.path), facts
 
     def keep(self, items: set[str], only: bool, report: Report) -> None:
         """Count what is of no item of the data set, and leave it out if only items of it are wanted.

@@ -56,17 +56,9 @@ class ContentPath(nn.Module):
         size: d of the student's embeddings.
         teacher: whose scores are learnt; None for those of the student.
         seed: of the first weights and of the draws.
-
-        Raises:
-            UserError: there are no features.
         """
         super().__init__()
         self.kind, self.modalities = kind, tuple(train.modalities)
-        if not self.modalities:
-            raise UserError(
-                f"content={kind} learns from item features, and the data set {train.dataset_name!r} has none; make "
-                "some with recbole-kd features, or leave it out"
-            )
         features = torch.cat([train.features(name) for name in self.modalities], dim=1)
         self.register_buffer("features", features, persistent=False)
         self.register_buffer("trained", trained_items(train), persistent=False)

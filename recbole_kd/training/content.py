@@ -32,13 +32,26 @@ def content_path_file(checkpoint: str | Path) -> Path:
     return Path(checkpoint).with_suffix(SUFFIX)
 
 
+def check_content(config: KDConfig, data: MultiModalDataset) -> None:
+    """Refuse a content path without content, before any stage is trained.
+
+    Raises:
+        UserError: the data set has no features.
+    """
+    if config["content"] and not data.modalities:
+        raise UserError(
+            f"content={config['content']} learns from item features, and the data set {data.dataset_name!r} has none; "
+            "make some with recbole-kd features, or leave it out"
+        )
+
+
 def content_path(
     config: KDConfig, train: MultiModalDataset, student: GeneralRecommender, teachers: Sequence[Teacher]
 ) -> ContentPath | None:
     """What the key ``content`` of a student's stage asks for.
 
     Raises:
-        UserError: the student's scores are no dot products, or the data set has no features.
+        UserError: the student's scores are no dot products.
     """
     kind = config["content"]
     if not kind:

@@ -202,10 +202,6 @@ def _trainer(job: _Job, model: GeneralRecommender) -> Any:
     with torch.random.fork_rng():  # a distiller's own initial values must not shift the student's random numbers
         distiller = job.prepare(model) if job.prepare else None
     if distiller is None:
-        if job.name == "model" and job.config["content"]:
-            raise UserError(
-                "content: a student that a method teaches learns it, as --student_content=linear; leave it out"
-            )
         trainer = make_trainer(job.config, model)
     else:
         scores = scores_of(model)

@@ -124,6 +124,13 @@ def _check_alone(config: KDConfig) -> None:
                 f"out, or give a method as --model with --student={config.model}"
             )
 
+    for key in ("content", "student_content"):
+        if config[key]:
+            raise UserError(
+                f"{key}: {config.model} is no distillation method, and a content path is what a student learns; leave "
+                f"it out, or give a method as --model with --student={config.model}"
+            )
+
 
 def pair_name(config: KDConfig) -> str:
     """The model's name, with teacher and student where they are not the method's own: ``RCEKD-BM3-LightGCN``."""
@@ -201,6 +208,8 @@ def _check_sources(config: KDConfig, distiller: type[Distiller[Any]], configs: d
         if _ONLY_OF_A_MODEL & distiller.needs and one["cache_dir"]:
             more = "how its teacher was trained" if Need.TRAJECTORY in distiller.needs else "its teacher's layers"
             raise UserError(f"{prefix}cache_dir: this method learns from {more}, not from scores; leave it out")
+        if stage.startswith("teacher") and one["content"]:
+            raise UserError(f"{prefix}content: a content path is what the student learns; give --student_content")
         if one["cache_dir"] and folders.setdefault(one["cache_dir"], stage) != stage:
             raise UserError(
                 f"cache_dir: {folders[one['cache_dir']]} and {stage} cannot keep their scores in one folder; give each "

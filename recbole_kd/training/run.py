@@ -20,7 +20,7 @@ from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.training.callbacks import Callback, CallbackList
-from recbole_kd.training.content import content_path
+from recbole_kd.training.content import check_content, content_path
 from recbole_kd.training.fitting import Prepare, train_stage
 from recbole_kd.training.hearing import check_outputs, heard
 from recbole_kd.training.made import made_of
@@ -43,6 +43,7 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
         data = open_data(config)
         for stage_config in plan.configs.values():
             check_evaluation(stage_config, data)
+            check_content(stage_config, data)
         stages = train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback)
         result = Result(
             model=config.model,

@@ -203,7 +203,7 @@ class TestConvert:
         said = capsys.readouterr()
         for line in ("read       101 rows", "users      20", "items      14", "interactions  100 (density 35.7143%)"):
             assert line in said.out
-        assert "next       python run_recbole_kd.py --model=LightGCN --dataset=shop\n" in said.out
+        assert "next       recbole-kd train --model=LightGCN --dataset=shop\n" in said.out
         assert "1 rows have no item and were left out." in said.err
         assert main(["check", "shop"]) == 0
         assert main(["train", "--model=BPR", "--dataset=shop", *QUIET, "--result_file=r.json"]) == 0

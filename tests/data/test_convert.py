@@ -169,7 +169,7 @@ class TestCommandLine:
         assert "items      3 (1 only in valid or test, 1 more without interactions)" in out
         assert "2 / 1 / 1" in out
         assert "text 4 × 2" in out
-        assert f"python run_recbole_kd.py --model=PromptMM --dataset=new --data_path={tmp_path}" in out
+        assert f"recbole-kd train --model=PromptMM --dataset=new --data_path={tmp_path}" in out
 
     def test_an_option_of_another_layout(self, source, tmp_path):
         with pytest.raises(UserError, match="layout mmrec has no option 'seed'"):

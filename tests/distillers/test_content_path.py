@@ -1,5 +1,6 @@
 """A student's content path: learnt beside it, changing nothing of it, and standing for what training never saw."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -120,7 +121,6 @@ def test_the_share_is_what_validation_prefers(checkerboard, best, bigger):
     ("values", "why"),
     [
         ({"student": "NeuMF"}, "no item embedding that content could stand for"),
-        ({"modalities": []}, "has none; make some"),
     ],
 )
 def test_refused(checkerboard, values, why):
@@ -129,9 +129,26 @@ def test_refused(checkerboard, values, why):
         student_of(student_content="linear", **values)
 
 
-def test_a_model_that_nobody_teaches_is_refused(checkerboard):
-    with pytest.raises(UserError, match="content: a student that a method teaches"):
-        run("BPR", checkerboard, config_dict={**COLD, "content": "linear", "epochs": 1})
+def test_a_data_set_without_features_is_refused_before_the_teacher_is_trained(checkerboard):
+    with pytest.raises(UserError, match="has none; make some"):
+        student_of(student_content="linear", teacher="BPR", modalities=[], checkpoint_dir="none")
+    assert not list(Path("none").glob("*.pth"))
+
+
+@pytest.mark.parametrize("key", ["content", "student_content"])
+def test_a_model_that_nobody_teaches_is_refused(checkerboard, key):
+    with pytest.raises(UserError, match=f"{key}: BPR is no distillation method"):
+        run("BPR", checkerboard, config_dict={**COLD, key: "linear", "epochs": 1})
+
+
+def test_a_plain_key_is_the_students(checkerboard):
+    values = {**COLD, **SMALL, "epochs": 2}
+    one, other = (
+        run("RCEKD", "board", config_dict={**values, key: "linear"}).stages for key in ("content", "student_content")
+    )
+    assert [stage.checkpoint for stage in one] == [stage.checkpoint for stage in other]
+    with pytest.raises(UserError, match="teacher_content: a content path is what the student learns"):
+        run("RCEKD", "board", config_dict={**values, "teacher_content": "linear"})
 
 
 def test_a_kept_student_without_its_path_is_refused(checkerboard):

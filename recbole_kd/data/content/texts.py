@@ -25,7 +25,7 @@ def texts_of(rows: Iterable[Row], path: Path, report: Report) -> dict[str, str]:
     """Return the text of each item that has one, by raw token, in the order of the table.
 
     Args:
-        rows: of :func:`~recbole_kd.data.content.table.read_rows`.
+        rows: of :class:`~recbole_kd.data.content.table.ItemTable`.
         path: of the table, for messages.
         report: gets the rows without an id, items without a text, and ids that are there twice. Of these the first
             row with a text counts.
@@ -41,7 +41,7 @@ def texts_of(rows: Iterable[Row], path: Path, report: Report) -> dict[str, str]:
         if not row.id.strip():
             report.add("rows without an id, left out", row.place)
             continue
-        check_token(row.id, f"{path}, {row.place}")
+        check_token(row.id, row.place)
         text = joined_columns(row.values)
         if not text:
             blank[row.id] = None

@@ -9,12 +9,12 @@ import numpy as np
 
 from recbole_kd.bridge.evaluation_keys import held_out_share
 from recbole_kd.data.convert.published import Layout, Option
-from recbole_kd.data.convert.tables.blocks import Table
-from recbole_kd.data.convert.tables.columns import column, known, listed
 from recbole_kd.data.convert.tables.interactions import Interactions, Split, core, in_order, without_repeats
-from recbole_kd.data.convert.tables.opening import open_table
 from recbole_kd.data.convert.tables.times import Times
 from recbole_kd.data.convert.tables.values import Tokens, numbers
+from recbole_kd.data.tables.blocks import Table
+from recbole_kd.data.tables.columns import column, known, listed
+from recbole_kd.data.tables.opening import open_table
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
 _RANDOM = "{split: {RS: [0.8, 0.1, 0.1]}, order: RO, group_by: user}"

@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_kd.data.content.table import Row, check_table, read_rows
+from recbole_kd.data.content.table import ItemTable, Row
 from recbole_kd.foundation.errors import UserError
 
 
 def rows(path, columns=("title",), id_column="id", **more):
-    return list(read_rows(path, id_column, columns, **more))
+    found = list(ItemTable(path, id_column, columns, **more).rows())
+    assert all(row.place.startswith(f"{path}, ") for row in found)
+    return [row._replace(place=row.place.removeprefix(f"{path}, ")) for row in found]
 
 
 @pytest.fixture
@@ -27,7 +29,8 @@ def write(tmp_path):
 class TestCsv:
     def test_rows_with_their_lines(self, write):
         path = write("a.csv", 'title,id,x\n"two\nlines, ""quoted""",7,1\n\nplain,8,2\n')
-        assert rows(path) == [Row("line 2", "7", ('two\nlines, "quoted"',)), Row("line 5", "8", ("plain",))]
+        first = Row("row 1 after the header", "7", ('two\nlines, "quoted"',))
+        assert rows(path) == [first, Row("row 3 after the header", "8", ("plain",))]
 
     def test_tabs_windows_and_a_byte_order_mark(self, write):
         assert rows(write("a.tsv", b"\xef\xbb\xbfid\ttitle\r\n7\ta,b\r\n")) == [Row("line 2", "7", ("a,b",))]
@@ -43,13 +46,13 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            ("", "is empty"),
-            ("id,titel\n1,a\n", "has no column 'title' .it has id, titel.; did you mean titel"),
-            ("id,title,title\n1,a,b\n", "names the column 'title' twice"),
-            ("id,title\n1,a\n2,b,c\n", "line 3: 3 fields, and the header has 2"),
-            ('id,title\n1,a\n2,"open\n3,c\n', "line 3: unexpected end of data"),
+            ("", "is an empty file"),
+            ("id,titel\n1,a\n", "has no column 'title'; it has id, titel; did you mean titel"),
+            ("id,title,title\n1,a,b\n", "has 2 columns called 'title'"),
+            ("id,title\n1,a\n2,b,c\n", "line 3: it has 3 cells, and the header names 2"),
+            ('id,title\n1,a\n2,"open\n3,c\n', "line 3: a quotation mark opens a cell that does not end"),
             ('id,title\n1,"a"b\n', "line 2: "),
-            (b"id,title\n1,a\n2,caf\xe9\n", "line 3: this is not in the encoding utf-8.*--table_encoding"),
+            (b"id,title\n1,a\n2,caf\xe9\n", "line 3: it is not in the encoding utf-8.*--encoding"),
         ],
     )
     def test_what_is_wrong_with_it(self, write, content, says):
@@ -84,13 +87,13 @@ class TestJsonLines:
     @pytest.mark.parametrize(
         ("content", "says"),
         [
-            ("", "is empty"),
-            ('{"id": 1, "titel": "a"}', "has no key 'title'.*did you mean titel"),
-            ('{"id": 1, "title": "a"}\n{"id": ', "line 2 is no JSON"),
-            ("[1]", "line 1 is no object"),
+            ("", "is an empty file"),
+            ('{"id": 1, "titel": "a"}', "has no column 'title'.*did you mean titel"),
+            ('{"id": 1, "title": "a"}\n{"id": ', "line 2: it is no JSON"),
+            ("[1]", "is one JSON list"),
             ('{"id": {"a": 1}, "title": "a"}', "line 1: id is of the type dict"),
             ('{"id": true, "title": "a"}', "line 1: id is of the type bool"),
-            ('{"id": 1, "title": ' + "[" * 100_000, "line 1 is no JSON"),
+            ('{"id": 1, "title": ' + "[" * 100_000, "line 1: it is no JSON"),
         ],
     )
     def test_what_is_wrong_with_it(self, write, content, says):
@@ -114,12 +117,19 @@ class TestParquet:
             rows(tmp_path / "a.parquet", ("name",))
 
     def test_what_is_cut_short(self, parquet, tmp_path, write):
-        with pytest.raises(UserError, match="is no whole Parquet file"):
+        with pytest.raises(UserError, match="no sound Parquet file"):
             rows(write("a.parquet", b"PAR1 nothing"))
 
 
 def test_a_file_that_is_no_table(tmp_path, write):
-    with pytest.raises(UserError, match="there is no table at"):
-        check_table(tmp_path / "gone.csv")
-    with pytest.raises(UserError, match=r"ends in '\.xlsx'"):
-        check_table(write("a.xlsx", "x"))
+    with pytest.raises(UserError, match="does not exist"):
+        rows(tmp_path / "gone.csv")
+    with pytest.raises(UserError, match="is a workbook"):
+        rows(write("a.csv", b"PK\x03\x04"))
+
+
+def test_the_column_of_ids_is_told_by_its_name(write):
+    path = write("a.csv", "SKU;title\n7;a, b\n")
+    assert rows(path, id_column="") == [Row("line 2", "7", ("a, b",))]
+    with pytest.raises(UserError, match="2 columns that may be the item, sku, asin; say which it is with --id=COLUMN"):
+        rows(write("b.csv", "sku,asin,title\n1,2,a\n"), id_column="")

@@ -35,7 +35,7 @@ def test_what_becomes_no_text_is_counted():
     [
         ([], "a header and no rows"),
         ([("1", ""), ("2", "  ")], "no item has a text in these columns"),
-        ([("a\nb", "x")], r"a.csv, line 2: the id 'a\\nb' holds the end of a line"),
+        ([("a\nb", "x")], r"line 2: the id 'a\\nb' holds the end of a line"),
         ([("\ud800", "x")], "half a character"),
     ],
 )

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from recbole_kd.data.convert.tables.blocks import Block
 from recbole_kd.data.convert.tables.values import MISSING, numbers
+from recbole_kd.data.tables.blocks import Block
 from recbole_kd.foundation.errors import UserError
 
 UNITS = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from recbole_kd.data.convert.tables.blocks import Block
+from recbole_kd.data.tables.blocks import Block
 
 MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None", "\\N"})
 _PADDING = "[PAD]"  # RecBole's own item and user 0

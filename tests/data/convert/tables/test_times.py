@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_kd.data.convert.tables.blocks import Block
 from recbole_kd.data.convert.tables.times import UNITS, Times
+from recbole_kd.data.tables.blocks import Block
 from recbole_kd.foundation.errors import UserError
 
 MARCH = 1551780000.0  # 2019-03-05 10:00 UTC

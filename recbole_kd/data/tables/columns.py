@@ -24,14 +24,15 @@ _RATINGS = "rating ratings score stars overall"
 _KNOWN = {"user": _USERS, "item": _ITEMS, "time": _TIMES, "rating": _RATINGS}
 
 
-def column(path: Path, names: Sequence[str], given: str, flag: str) -> str:
+def column(path: Path, names: Sequence[str], given: str, flag: str, option: str = "") -> str:
     """The name of the column that is meant.
 
     Args:
         path: of the table.
         names: of its columns.
         given: what the user wrote; the type of an atomic file's header may be left out. ``""`` to look for it.
-        flag: ``user`` or ``item``, ``time`` or ``rating``.
+        flag: ``user`` or ``item``, ``time`` or ``rating``; of a column that is given, anything.
+        option: what the command calls it, where that is not ``flag``.
 
     Raises:
         UserError: there is no such column or the table has it twice, or none or several have well-known names.
@@ -49,7 +50,7 @@ def column(path: Path, names: Sequence[str], given: str, flag: str) -> str:
         return found[0]
     which = f"{len(found)} columns that may be the {flag}, {listed(found)}" if found else f"no column known as {flag}"
     raise UserError(
-        f"{path} has {which}; say which it is with --{flag}=COLUMN, one of {listed(names)}{_headless(names)}"
+        f"{path} has {which}; say which it is with --{option or flag}=COLUMN, one of {listed(names)}{_headless(names)}"
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from recbole_kd.data.convert.tables.blocks import ROWS, Block
-from recbole_kd.data.convert.tables.text import Text
+from recbole_kd.data.tables.blocks import ROWS, Block
+from recbole_kd.data.tables.text import Text
 from recbole_kd.foundation.errors import UserError
 
 _SAMPLE = 100  # objects that tell the columns

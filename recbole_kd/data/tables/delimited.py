@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 
-from recbole_kd.data.convert.tables.blocks import ROWS, Block
-from recbole_kd.data.convert.tables.text import Text
+from recbole_kd.data.tables.blocks import ROWS, Block
+from recbole_kd.data.tables.text import Text
 from recbole_kd.foundation.errors import UserError
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 _SAMPLE = 100  # lines that tell the separator
+CELL = 1 << 17  # characters of a cell, as Python's csv has it
 
 
 class Delimited:
@@ -22,25 +24,31 @@ class Delimited:
         separator: one character.
     """
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, longest: int = CELL) -> None:
         """Read the header.
+
+        Args:
+            text: of the table.
+            longest: characters of a cell.
 
         Raises:
             UserError: there is no header, or nothing that separates its columns.
         """
-        self._text = text
+        self._text, self._longest = text, longest
         with text.lines() as lines:
             sample = list(islice(lines, _SAMPLE))
         if not any(map(str.strip, sample)):
             raise UserError(f"{text.path} holds no rows; its first line names the columns, and rows follow")
-        fits = {separator: _fit(sample, separator) for separator in _SEPARATORS}
+        with self._long_cells():
+            fits = {separator: _fit(sample, separator) for separator in _SEPARATORS}
         self.separator = max(fits, key=lambda separator: fits[separator])
         if fits[self.separator][1] < 2:
             raise UserError(
                 f"{text.path}: its first line has a single column, {sample[0].strip()[:60]!r}; columns are separated "
                 f"by {', '.join(_SEPARATORS.values())}"
             )
-        header = next(row for row in csv.reader(sample, delimiter=self.separator) if row)
+        with self._long_cells():
+            header = next(row for row in csv.reader(sample, delimiter=self.separator) if row)
         self.names = [name.strip() for name in header]
 
     def blocks(self, wanted: Sequence[str]) -> Iterator[Block]:
@@ -72,16 +80,26 @@ class Delimited:
         line = reader.line_num  # type: ignore[attr-defined]
         rows: list[list[str]] = []
         try:
-            rows.extend(islice(reader, ROWS))  # keeps what was read before an error
+            with self._long_cells():
+                rows.extend(islice(reader, ROWS))  # keeps what was read before an error
         except csv.Error as error:
             place = f"{self._text.path}, line {line + len(rows) + 1}"
-            limit = csv.field_size_limit()
             if "field limit" in str(error) or "end of data" in str(error):
-                why = f"a quotation mark opens a cell that does not end, or one of more than {limit:,} characters"
+                why = (
+                    f"a quotation mark opens a cell that does not end, or one of more than {self._longest:,} characters"
+                )
             else:
                 why = f"a quotation mark stands where none belongs ({error})"
             raise UserError(f'{place}: {why}; write the cell as "…" with each mark inside doubled') from None
         return rows
+
+    @contextmanager
+    def _long_cells(self) -> Iterator[None]:
+        before = csv.field_size_limit(self._longest)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
     def _places(self, begun: int, a_line_each: bool, rows_before: int) -> Callable[[int], str]:
         """Rows are named by their line, or by their number where some span several lines."""

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_kd.data.convert.tables import blocks, delimited, json_lines
-from recbole_kd.data.convert.tables.opening import open_table
+from recbole_kd.data.tables import blocks, delimited, json_lines
+from recbole_kd.data.tables.opening import open_table
 from recbole_kd.foundation.errors import UserError
 
 
@@ -99,7 +99,7 @@ class TestRefusals:
 
     def test_no_file(self, tmp_path):
         (tmp_path / "a.csv").touch()
-        with pytest.raises(UserError, match=r"is a folder; give the file of interactions, of a\.csv"):
+        with pytest.raises(UserError, match=r"is a folder; give the file of the table, of a\.csv"):
             open_table(tmp_path)
         with pytest.raises(UserError, match="does not exist"):
             open_table(tmp_path / "b.csv")

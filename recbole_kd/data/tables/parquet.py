@@ -8,7 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from recbole_kd.data.convert.tables.blocks import ROWS, Block
+from recbole_kd.data.tables.blocks import ROWS, Block
 from recbole_kd.foundation.errors import UserError
 
 
