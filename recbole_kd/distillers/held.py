@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from recbole_kd.ops.row_gradients import leaf_of
 from recbole_kd.scoring.scores import Pair
 
 
@@ -27,7 +28,7 @@ class Held(NamedTuple):
 
 def hold(embeddings: Pair, loss: Callable[[Tensor, Tensor], Tensor]) -> Held:
     """Compute ``loss`` of user and item embeddings and its gradients, and nothing of how the embeddings were made."""
-    leaves = [part.detach().requires_grad_() for part in embeddings]
+    leaves = [leaf_of(part) for part in embeddings]
     with torch.enable_grad():
         value = loss(*leaves)
     return Held(value.detach(), *torch.autograd.grad(value, leaves))

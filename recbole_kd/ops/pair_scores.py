@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from recbole_kd.ops.row_gradients import gradient_of_rows
+from recbole_kd.ops.row_gradients import gradient_of_rows, wants_rows
 
 _NUMBERS_AT_ONCE = {"cpu": 2**18, "cuda": 2**24}  # on a CPU as much as its cache holds
 
@@ -24,6 +24,7 @@ class _DotScores(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, of_users: Tensor, of_items: Tensor, users: Tensor, items: Tensor) -> Tensor:
         ctx.save_for_backward(of_users, of_items, users, items)
+        ctx.rows = wants_rows(of_users), wants_rows(of_items)
         return _products(of_users[users], of_items, items)
 
     @staticmethod
@@ -32,15 +33,24 @@ class _DotScores(torch.autograd.Function):
         of_users, of_items, users, items = ctx.saved_tensors
         gradient, rows = gradients[0].contiguous(), of_users[users]
         sums = F.embedding_bag(items, of_items, per_sample_weights=gradient, mode="sum")
-        to_users = gradient_of_rows(of_users.shape, [(users, sums)], rows_alone=False)
-        if rows.device.type == "cpu":
-            starts = np.arange(0, items.numel() + 1, items.shape[1])
-            shape = (len(items), len(of_items))
-            weights = sp.csr_array((gradient.flatten().numpy(), items.flatten().numpy(), starts), shape=shape)
-            return to_users, torch.from_numpy(weights.T @ rows.numpy()), None, None
-        outer = gradient.unsqueeze(2) * rows.unsqueeze(1)
-        read = [(items.flatten(), outer.flatten(0, 1))]
-        return to_users, gradient_of_rows(of_items.shape, read, rows_alone=False), None, None
+        to_users = gradient_of_rows(of_users.shape, [(users, sums)], ctx.rows[0])
+        if rows.device.type != "cpu":
+            outer = gradient.unsqueeze(2) * rows.unsqueeze(1)
+            read = [(items.flatten(), outer.flatten(0, 1))]
+            return to_users, gradient_of_rows(of_items.shape, read, ctx.rows[1]), None, None
+        if ctx.rows[1]:
+            ids, places = items.unique(return_inverse=True)
+            read = [(ids, _summed(gradient, places, rows, len(ids)))]
+            return to_users, gradient_of_rows(of_items.shape, read, rows_alone=True), None, None
+        return to_users, _summed(gradient, items, rows, len(of_items)), None, None
+
+
+def _summed(weights: Tensor, items: Tensor, rows: Tensor, n_items: int) -> Tensor:
+    """For each of ``n_items`` the sum of ``rows`` (B, d), by the ``weights`` (B, n) that they give ``items`` (B, n)."""
+    starts = np.arange(0, items.numel() + 1, items.shape[1])
+    shape = (len(items), n_items)
+    matrix = sp.csr_array((weights.flatten().numpy(), items.flatten().numpy(), starts), shape=shape)
+    return torch.from_numpy(matrix.T @ rows.numpy())
 
 
 def _products(rows: Tensor, of_items: Tensor, items: Tensor) -> Tensor:

@@ -19,6 +19,13 @@ def wants_rows(matrix: Tensor) -> bool:
     return getattr(matrix, "gives_rows", False)
 
 
+def leaf_of(matrix: Tensor) -> Tensor:
+    """``matrix`` without its history, to take gradients of, which come as rows alone where its own would."""
+    leaf = matrix.detach().requires_grad_()
+    leaf.gives_rows = wants_rows(matrix)  # type: ignore[attr-defined]
+    return leaf
+
+
 def gradient_of_rows(shape: torch.Size, parts: Sequence[tuple[Tensor, Tensor]], rows_alone: bool) -> Tensor:
     """The gradient of a matrix of which some rows were read.
 

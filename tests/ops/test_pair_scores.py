@@ -4,8 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from recbole_kd.distillers.held import hold
 from recbole_kd.ops.pair_scores import dot_scores, pair_scores
+from recbole_kd.ops.row_gradients import ask_for_rows
 
 
 def case(seed, b=4, n=5, d=3, n_items=9, dtype=torch.double):
@@ -30,6 +33,23 @@ def test_equals_the_plain_sum_forth_and_back(seed, b, n, d, n_items):
     gradients = [torch.autograd.grad((result * weights).sum(), leaves) for result in results]
     for mine, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, expected)
+
+
+@given(st.integers(0, 999), st.integers(1, 4))
+def test_a_table_that_asks_for_rows_gets_those_alone(seed, n_items):
+    of_users, of_items, users, items = case(seed, n_items=n_items)
+    tables = [nn.Embedding.from_pretrained(part, freeze=False) for part in (of_users, of_items)]
+    pair = tuple(table.weight for table in tables)
+    expected = torch.autograd.grad(plainly(*pair, users, items).sum(), pair)
+    for table in tables:
+        ask_for_rows(table)
+    held = hold(pair, lambda *leaves: dot_scores(*leaves, users, items).sum())
+    for score in (dot_scores(*pair, users, items).sum(), held.apply(pair)):
+        found = torch.autograd.grad(score, pair)
+        for mine, whole, read in zip(found, expected, (users, items), strict=True):
+            assert mine.is_sparse
+            assert set(mine.coalesce().indices()[0].tolist()) == set(read.flatten().tolist())
+            torch.testing.assert_close(mine.to_dense(), whole)
 
 
 def test_gradient_is_that_of_the_function():
