@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from recbole_kd.bridge.written_values import parse_arguments
@@ -20,6 +21,7 @@ from recbole_kd.registry import check_overrides
 from recbole_kd.serving.users_file import read_users
 
 if TYPE_CHECKING:
+    from recbole_kd.serving.new_items import NewSource
     from recbole_kd.serving.recommend import Recommendation
     from recbole_kd.serving.trained_model import TrainedModel
 
@@ -37,6 +39,10 @@ from the checkpoint; stdout holds the result alone.
   --topk=10              length of the lists
   --seen=true            keep items that the user has interacted with in training
   --untrained=true       rank items without a training interaction too, of which most models have learnt nothing
+  --new_items=FILE       rank items too that the data set does not have: a table with the columns that their features
+                         were made of; needs a student trained with --student_content
+  --new_pictures=FOLDER  the pictures of new items, <item>.jpg and so on
+  --text_encoder=WHICH   that the features were made with, if it was named then, and --image_encoder=WHICH
   --skip_unknown=true    leave unknown users out with a warning
   --cache_dir=FOLDER     a teacher's scores, made by recbole-kd teach: its lists stand beside, with what both share
   --format=FORMAT        table (on a terminal, up to 20 users), json (one object a line, a user each; otherwise),
@@ -56,6 +62,10 @@ class Options(Settings):
     topk: Count = 10
     seen: bool = False
     untrained: bool = False
+    new_items: str | None = None
+    new_pictures: str | None = None
+    text_encoder: str | None = None
+    image_encoder: str | None = None
     skip_unknown: bool = False
     cache_dir: str | None = None
     format: Literal["table", "json", "csv"] | None = None
@@ -86,6 +96,10 @@ def main(words: Sequence[str]) -> int:
     if options.output:
         check_file(options.output, "output")
     check_checkpoint(options.checkpoint)
+    for key, is_there in (("new_items", Path.is_file), ("new_pictures", Path.is_dir)):
+        path = getattr(options, key)
+        if path and not is_there(Path(path)):
+            raise UserError(f"{key}: there is no {'file' if key == 'new_items' else 'folder'} {path}")
     overrides = {key: value for key, value in given.items() if key not in Options.model_fields}
     check_overrides(overrides)
     from recbole_kd.serving.trained_model import open_trained  # slow to import, and not for a command that is refused
@@ -108,15 +122,15 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
     from recbole_kd.serving.recommend import Recommender, skipped
 
     kept = {"seen": options.seen, "untrained": options.untrained}
-    recommender = Recommender(trained, options.topk, cache_dir=options.cache_dir, **kept)
+    recommender = Recommender(trained, options.topk, cache_dir=options.cache_dir, **kept, new_items=_new(options))
     tokens = _tokens(options.users, trained.train.uid_field)
     users, unknown = recommender.find(tokens, skip_unknown=options.skip_unknown)
     unsure = "" if trained.verified else "; it does not name its data, so only sizes were compared"
     print(f"{trained.config.model} of {trained.checkpoint}, data set in {trained.data_path}{unsure}", file=sys.stderr)
     _warn(skipped(unknown) if unknown else "")
     _warn(recommender.untaught(users))
-    if recommender.left_out:
-        print(f"recbole-kd: {recommender.left_out}", file=sys.stderr)
+    for told in recommender.told:
+        print(f"recbole-kd: {told}", file=sys.stderr)
     on_screen = result.isatty() and not options.output
     style = options.format or ("table" if on_screen and len(users) <= FEW_USERS else "json")
     hidden = not options.show_progress or on_screen or len(users) <= FEW_USERS
@@ -126,6 +140,14 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
         write_lists(bar, stream, style, recommender.compares)
         stream.flush()
     _warn(lists.warning)
+
+
+def _new(options: Options) -> NewSource | None:
+    from recbole_kd.serving.new_items import NewSource
+
+    if not (options.new_items or options.new_pictures):
+        return None
+    return NewSource(options.new_items, options.new_pictures, options.text_encoder, options.image_encoder)
 
 
 def _warn(said: str) -> None:

@@ -126,21 +126,27 @@ class FeatureStore:
         rows = set(read_item_ids(item_ids_of(self.folder, self.name, modality)))
         return np.array([False, *(str(token) in rows for token in self.item_tokens[1:])])
 
-    def further(self, modality: str, rows: np.ndarray) -> torch.Tensor:
-        """Rows of items that the data set has not, (n, d_m), normalised as those of its own are.
+    def further(self, modality: str, rows: np.ndarray, present: np.ndarray) -> torch.Tensor:
+        """Rows (n, d_m) of items that the data set has not, normalised and completed as those of its own are.
+
+        Args:
+            modality: one of :attr:`modalities`.
+            rows: (n, d_m), zero where there is none.
+            present: which items have one, bool (n,).
 
         Raises:
             UserError: they are of another width.
         """
-        aligned, present = self._raw(modality)
+        aligned, counted = self._raw(modality)
         if rows.shape[1] != aligned.shape[1]:
             raise UserError(
                 f"modality {modality!r} is {aligned.shape[1]:,} wide, and these rows are {rows.shape[1]:,} wide"
             )
-        if self.feature_norm == "none":
-            return torch.from_numpy(rows.astype(np.float32))
-        mean, scale = column_statistics(aligned, counted_rows(aligned, present, self.missing_features))
-        return torch.from_numpy(((rows - mean) * scale).astype(np.float32))
+        mean, scale = column_statistics(aligned, counted_rows(aligned, counted, self.missing_features))
+        made, without = (rows, mean if self.missing_features == "mean" else 0.0)
+        if self.feature_norm != "none":
+            made, without = (rows - mean) * scale, 0.0
+        return torch.from_numpy(np.where(present[:, None], made, without).astype(np.float32))
 
     def _load(self, modality: str, feature_norm: str) -> np.ndarray:
         given = self._preloaded.get(modality)

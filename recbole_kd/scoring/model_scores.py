@@ -27,13 +27,19 @@ class ModelScores:
     """
 
     def __init__(
-        self, model: GeneralRecommender, embeddings: Callable[[], Pair] | None, seen: Ragged | None = None
+        self,
+        model: GeneralRecommender,
+        embeddings: Callable[[], Pair] | None,
+        seen: Ragged | None = None,
+        further_items: int = 0,
     ) -> None:
         """Args:
         model: what scores.
         embeddings: gives its final embeddings; None if its scores are no dot products.
         seen: items that :meth:`topk` leaves out, a row a user.
+        further_items: how many items ``embeddings`` has beyond those of the model.
         """
+        self._further_items = further_items
         self.model = model
         self._embeddings = embeddings
         self._seen = seen
@@ -46,7 +52,18 @@ class ModelScores:
     @property
     def n_items(self) -> int:
         """Number of items, the padding included."""
-        return int(self.model.n_items)
+        return int(self.model.n_items) + self._further_items
+
+    @torch.no_grad()
+    def with_items(self, further: Tensor) -> ModelScores:
+        """The same scores, and those of further items by their embeddings (n, d), whose ids follow on.
+
+        Raises:
+            UserError: the model's scores are no dot products.
+        """
+        users, items = self.embeddings()
+        joined = users, torch.cat([items, further.to(items)])
+        return ModelScores(self.model, lambda: joined, self._seen, self._further_items + len(further))
 
     @property
     def device(self) -> torch.device:
@@ -110,7 +127,7 @@ class ModelScores:
         if self._embeddings is None:
             return self
         kept = self._embeddings()
-        return ModelScores(self.model, lambda: kept, self._seen)
+        return ModelScores(self.model, lambda: kept, self._seen, self._further_items)
 
 
 @torch.no_grad()

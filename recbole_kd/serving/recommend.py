@@ -16,6 +16,7 @@ from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.ranking import Block, score_blocks
 from recbole_kd.scoring.scores import Scores
+from recbole_kd.serving.new_items import NewSource, read_new_items
 from recbole_kd.serving.raw_users import Unknown, unknown_users
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
 
@@ -53,6 +54,7 @@ def recommend(
     cache_dir: str | os.PathLike[str] | None = None,
     skip_unknown: bool = False,
     untrained: bool = False,
+    new_items: NewSource | None = None,
     config_dict: Mapping[str, Any] | None = None,
 ) -> Iterator[Recommendation]:
     """Yield each user's best items by a checkpoint's model.
@@ -68,6 +70,7 @@ def recommend(
         skip_unknown: leave unknown users out, with a warning, instead of refusing them.
         untrained: rank items without a training interaction too; a model that reads no item features knows nothing of
             them, and leaves them out.
+        new_items: items that the data set does not have, which a student with a content path ranks among the others.
         config_dict: values that beat those of the checkpoint, such as ``data_path``.
 
     Raises:
@@ -77,15 +80,16 @@ def recommend(
     if users is not None:
         users = [users] if isinstance(users, str) else [str(user) for user in users]
     trained = open_trained(checkpoint, config_dict)
-    recommender = Recommender(trained, topk, seen=seen, cache_dir=cache_dir, untrained=untrained)
+    kept: dict[str, Any] = {"seen": seen, "cache_dir": cache_dir, "untrained": untrained}
+    recommender = Recommender(trained, topk, **kept, new_items=new_items)
     ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
     if unknown:
         getLogger().warning(skipped(unknown))
     untaught = recommender.untaught(ids)
     if untaught:
         getLogger().warning(untaught)
-    if recommender.left_out:
-        getLogger().info(recommender.left_out)
+    for told in recommender.told:
+        getLogger().info(told)
     return recommender.lists(ids)
 
 
@@ -123,6 +127,7 @@ class Recommender:
         seen: bool = False,
         cache_dir: str | os.PathLike[str] | None = None,
         untrained: bool = False,
+        new_items: NewSource | None = None,
     ) -> None:
         """Arguments and errors are those of :func:`recommend`."""
         self.trained = trained
@@ -131,11 +136,14 @@ class Recommender:
             raise UserError(f"topk={topk} must be from 1 to the {train.item_num - 1} items of {trained.config.dataset}")
         self._topk = topk
         self._users = train.field2id_token[train.uid_field]
-        self._items = train.field2id_token[train.iid_field]
+        self._items = list(map(str, train.field2id_token[train.iid_field]))
         self._trained = positives_of(train)
         self._seen = None if seen else self._trained
         self._never = None if untrained else _never_known(trained)
         self._sources: list[Scores] = [trained.scores]
+        self._new: list[str] = []
+        if new_items is not None:
+            self._add(new_items)
         if cache_dir is not None:
             cache = TeacherCache.open(cache_dir)
             cache.check(trained.identity)
@@ -145,6 +153,27 @@ class Recommender:
     def compares(self) -> bool:
         """Whether the teacher's lists are given too."""
         return len(self._sources) > 1
+
+    @property
+    def told(self) -> list[str]:
+        """What is said of the items that lists hold and do not hold, beyond those of training."""
+        return [said for said in (*self._new, self.left_out) if said]
+
+    def _add(self, source: NewSource) -> None:
+        """Rank new items too."""
+        trained = self.trained
+        if trained.content is None:
+            raise UserError(
+                f"new_items: beside {trained.checkpoint} lies no content path, which alone can tell anything of an "
+                "item that the data set does not have; train the student with --student_content=linear"
+            )
+        new = read_new_items(source, trained.content, trained.config)
+        self._items += new.tokens
+        self._sources[0] = trained.scores.with_items(new.embeddings)
+        if self._never is not None:
+            self._never = torch.cat([self._never, self._never.new_zeros(len(new.tokens))])
+        many = f"{len(new.tokens):,} new item{'s are' if len(new.tokens) > 1 else ' is'}"
+        self._new = [*new.told, f"{many} ranked by the content path, the first is {new.tokens[0]!r}"]
 
     @property
     def left_out(self) -> str:
@@ -220,7 +249,7 @@ class Recommender:
         items, scores = block.best_alone(self._topk)
         return [
             tuple(
-                Listed(str(self._items[item]), float(str(score)))
+                Listed(self._items[item], float(str(score)))
                 for item, score in zip(row, found, strict=True)
                 if item  # the padding stands where a user has too few items
             )

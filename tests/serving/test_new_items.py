@@ -1,0 +1,128 @@
+"""Items that the data set does not have, ranked by a student's content path."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from recbole_kd.cli import features, main
+from recbole_kd.experiments.run import run
+from recbole_kd.foundation.errors import UserError
+from recbole_kd.serving import new_items
+from recbole_kd.serving.new_items import NewSource
+from recbole_kd.serving.recommend import recommend
+from recbole_kd.serving.trained_model import open_trained
+from tests.data.content.stubs import Stub, row_of
+
+TABLE = "sku,title,about\nn1,item 3,about 3\nn2,,\ni5,old,old\n"
+
+
+class Choice:
+    def load(self, device, batch_size=None, long="truncate"):
+        return Stub()
+
+
+@pytest.fixture
+def student(checkerboard, monkeypatch, capsys) -> str:
+    """A student that learnt a path from texts of a stub."""
+    for module in (features, new_items):
+        monkeypatch.setattr(module, "chosen_encoder", lambda kind, name: Choice())
+        monkeypatch.setattr(module, "need_libraries", lambda kind: None)
+    lines = [f"i{item},item {item},about {item}" for item in range(24)]
+    Path("items.csv").write_text("\n".join(["sku,title,about", *lines, ""]))
+    words = ["--table=items.csv", "--columns=title,about", "--dataset=board", "--show_progress=false"]
+    assert main(["features", "text", *words]) == 0
+    Path("new.csv").write_text(TABLE)
+    values = {"teacher": "VBPR", "student": "BPR", "kd_topk": 4, "kd_samples": 3, "student_content": "linear"}
+    values |= {"topk": [3], "valid_metric": "Recall@3", "epochs": 4, "modalities": ["text"], "show_progress": False}
+    found = run("RCEKD", "board", config_dict=values).stages[-1].checkpoint
+    capsys.readouterr()
+    return found
+
+
+def test_the_row_and_the_embedding_are_those_of_the_same_text_in_the_data_set(student):
+    trained = open_trained(student)
+    new = new_items.read_new_items(NewSource("new.csv"), trained.content, trained.config)
+    assert new.tokens == ["n1"]
+    expected = trained.content.embeddings(trained.train.features("text")[trained.train.token2id("item_id", "i3")][None])
+    torch.testing.assert_close(new.embeddings, expected)
+    assert [line.partition(" (first")[0] for line in new.told] == [
+        "1 items with an empty text, which get no row",
+        "1 new items that the data set has already, left to it",
+    ]
+
+
+def test_it_is_ranked_among_the_others(student):
+    lists = list(recommend(student, topk=23, new_items=NewSource("new.csv"), seen=True))
+    without = list(recommend(student, topk=23, seen=True))
+    assert any(item == "n1" for found in lists for item, _ in found.items)
+    for with_it, alone in zip(lists, without, strict=True):
+        others = [listed for listed in with_it.items if listed.item != "n1"]
+        assert others == list(alone.items)[: len(others)]
+    trained = open_trained(student)
+    users = trained.scores.embeddings()[0]
+    new = new_items.read_new_items(NewSource("new.csv"), trained.content, trained.config)
+    scores = {found.user: dict(found.items).get("n1") for found in lists}
+    user = next(user for user, score in scores.items() if score is not None)
+    own = users[trained.train.token2id("user_id", user)] @ new.embeddings[0]
+    assert scores[user] == pytest.approx(own.item(), abs=1e-5)
+
+
+def test_what_is_refused(student):
+    ask = NewSource("new.csv")
+    Path("old.csv").write_text("sku,title,about\ni5,a,b\n")
+    with pytest.raises(UserError, match=r"old\.csv has no item that the data set lacks"):
+        recommend(student, new_items=NewSource("old.csv"))
+    Path("odd.csv").write_text("sku,name\nn1,a\n")
+    with pytest.raises(UserError, match="has no column 'title'"):
+        recommend(student, new_items=NewSource("odd.csv"))
+    record = Path("dataset/board/board.text.json")
+    values = json.loads(record.read_text())
+    record.write_text(json.dumps({**values, "encoder": {"name": "other", "weights_sha256": "0"}}))
+    with pytest.raises(UserError, match="whose weights are not those of .*--text_encoder"):
+        recommend(student, new_items=ask)
+    for content in ("{", json.dumps({**values, "source": {"columns": "title"}}), "[" * 100_000):
+        record.write_text(content)
+        with pytest.raises(UserError, match="is damaged"):
+            recommend(student, new_items=ask)
+    record.unlink()
+    with pytest.raises(UserError, match="was not made by recbole-kd features"):
+        recommend(student, new_items=ask)
+
+
+def test_a_record_that_is_a_link_is_none(student, tmp_path):
+    record = Path("dataset/board/board.text.json")
+    record.rename(tmp_path / "elsewhere.json")
+    record.symlink_to(tmp_path / "elsewhere.json")
+    with pytest.raises(UserError, match="was not made by recbole-kd features"):
+        recommend(student, new_items=NewSource("new.csv"))
+
+
+def test_a_student_without_a_path_is_refused(student):
+    for path in Path(student).parent.glob("*.content.pth"):
+        path.unlink()
+    with pytest.raises(UserError, match="lies no content path, which alone can tell"):
+        recommend(student, new_items=NewSource("new.csv"))
+
+
+def test_missing_content_follows_the_setting(student):
+    content, config = (found := open_trained(student)).content, found.config
+    train = content.train
+    rows = {"a": row_of("item 3. about 3")}
+    with pytest.raises(UserError, match=r"1 new items have no text \(first: 'b'\)"):
+        new_items._aligned(train, "text", rows, ["a", "b"], "error")
+    found = new_items._aligned(train, "text", rows, ["a", "b"], "mean")
+    torch.testing.assert_close(found[0], train.features("text")[train.token2id("item_id", "i3")])
+    assert not found[1].any()  # standardised means are zero
+    assert config["feature_norm"] == "standardise"
+
+
+def test_command(student, capsys):
+    words = ["recommend", f"--checkpoint={student}", "--users=u0", "--topk=3", "--new_items=new.csv"]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["user"] == "u0"
+    assert "1 new item is ranked by the content path, the first is 'n1'" in said.err
+    assert main([*words[:-1], "--new_items=gone.csv"]) == 2
+    assert "new_items: there is no file gone.csv" in capsys.readouterr().err
