@@ -105,9 +105,9 @@ def main(words: Sequence[str]) -> int:
         raise UserError(f"features are of {' or '.join(KINDS)}, not of {kind!r}{did_you_mean(kind, KINDS)}")
     rest, files = split_config_files([f"{word}=true" if word in FLAGS else word for word in words[1:]])
     options, of_config = read_words(kind, rest)
-    inputs = _Inputs(kind, options)
     values = values_of_files(files) | converted(of_config)
     name, folder = _place(values)
+    inputs = _Inputs(kind, options)
     modality = options.modality or kind
     Target(folder, name, modality).check(modality, options.overwrite)
     encoder = chosen_encoder(kind, options.encoder)

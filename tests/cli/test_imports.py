@@ -61,7 +61,7 @@ def imported(names: list[str], *words: str) -> tuple[int, list[str], str]:
         ("convert table orders.csv name --split=randm", "did you mean random"),
         ("convert table orders.csv name", "orders.csv does not exist"),
         ("features texts", "features are of text or image, not of 'texts'"),
-        ("features text --table=gone.csv --columns=a --dataset=board", "there is no table at gone.csv"),
+        ("features text --table=gone.csv --columns=a --dataset=board", "gone.csv does not exist or is no file"),
         (
             "features text --table=kept.csv --columns=a --dataset=bord",
             "no data set 'bord' in dataset; did you mean board",

@@ -80,7 +80,7 @@ def test_what_is_refused(student):
     record = Path("dataset/board/board.text.json")
     values = json.loads(record.read_text())
     record.write_text(json.dumps({**values, "encoder": {"name": "other", "weights_sha256": "0"}}))
-    with pytest.raises(UserError, match="whose weights are not those of .*--text_encoder"):
+    with pytest.raises(UserError, match=r"whose weights are not those of .*--text_encoder"):
         recommend(student, new_items=ask)
     for content in ("{", json.dumps({**values, "source": {"columns": "title"}}), "[" * 100_000):
         record.write_text(content)
