@@ -10,7 +10,7 @@ from recbole_kd.bridge.recbole import Config, xavier_uniform_initialization
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.foundation.settings import Count, NonNegative, Positive, Settings, Share
 from recbole_kd.models.multimodal.base import MultiModalRecommender
-from recbole_kd.ops.losses import Batch, squared_norm
+from recbole_kd.ops.losses import Batch
 
 
 class CLCRecSettings(Settings):
@@ -30,8 +30,13 @@ class CLCRec(MultiModalRecommender[CLCRecSettings]):
     """CLCRec (Wei et al., MM 2021): ``λ L(item, content) + (1 − λ) L(user, item)``, two contrasts.
 
     In the second a share of the items is given by its content instead of its ID (the paper's hybrid training). An item
-    without a training interaction is scored by its content, every other by its ID. The negatives are drawn once a
-    batch, of the items that training has; the paper draws them for each pair.
+    without a training interaction is scored by its content.
+
+    Three things are not the paper's. An item that has interactions is scored by what it was on average in training, its
+    ID and its content by that share, where the paper's program takes the ID alone: content is learnt by users to score
+    higher than an ID, and items that nobody has clicked then stand above all others. For the same reason the length of
+    content is penalised too. The negatives are drawn once a batch, of the items that training has, and not for each
+    pair.
     """
 
     settings_class = CLCRecSettings
@@ -55,22 +60,24 @@ class CLCRec(MultiModalRecommender[CLCRecSettings]):
         self.apply(xavier_uniform_initialization)
 
     def forward(self) -> tuple[Tensor, Tensor]:
-        """Users and items (n, d); items by their ID, or by their content where training never saw them."""
+        """Users and items (n, d); items by ID and content, or by content alone where training never saw them."""
         by_content = self._by_content(torch.arange(self.n_items, device=self.known.device))
-        return self.user_embedding.weight, torch.where(self.trained, self.item_embedding.weight, by_content)
+        both = torch.lerp(self.item_embedding.weight, by_content, self.settings.content_share)
+        return self.user_embedding.weight, torch.where(self.trained, both, by_content)
 
     def loss(self, batch: Batch) -> Tensor:
-        """Both contrasts, and λ L2 of the batch's rows."""
+        """Both contrasts, and the mean L2 norm of the users and items that were compared."""
         settings = self.settings
         drawn = self.known[torch.randint(len(self.known), (settings.negatives,), device=self.known.device)]
         items = torch.cat([batch.positive, drawn])
         ids, content = self.item_embedding(items), self._by_content(items)
         by_content = torch.rand(len(items), 1, device=items.device) < settings.content_share
         hybrid = torch.where(by_content, content, ids)
-        found = _contrast(self.user_embedding(batch.user), hybrid, items, settings.temperature)
+        users = self.user_embedding(batch.user)
+        found = _contrast(users, hybrid, items, settings.temperature)
         pairs = F.normalize(ids[: len(batch.user)], dim=1), F.normalize(content, dim=1)
         alike = _contrast(*pairs, items, settings.content_temperature)
-        penalty = squared_norm(self.user_embedding.weight, self.item_embedding.weight, batch)
+        penalty = (users.norm(dim=1).mean() + hybrid.norm(dim=1).mean()) / 2
         weight = settings.content_weight
         return weight * alike + (1 - weight) * found + settings.reg_weight * penalty
 

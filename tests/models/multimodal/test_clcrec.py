@@ -12,16 +12,34 @@ from tests.models.contract import ModelContract, build
 
 class TestCLCRec(ModelContract):
     model = "CLCRec"
-    learns_with: ClassVar = {"modalities": ["board"]}
+    learns_with: ClassVar = {"modalities": ["board"], "reg_weight": 0.01}
 
-    def test_an_item_is_its_id_or_its_content(self, checkerboard):
-        model = build("CLCRec", checkerboard, split="cold_items=0.25").model
+    def test_an_item_is_its_id_and_its_content_or_its_content_alone(self, checkerboard):
+        model = build("CLCRec", checkerboard, split="cold_items=0.25", content_share=0.25).model
         _, items = model.forward()
         trained = model.trained.flatten()
         assert (~trained).sum() == 7  # six, and the padding
-        assert torch.equal(items[trained], model.item_embedding.weight[trained])
         features = torch.cat([model.features(name) for name in model.modalities], dim=1)
-        torch.testing.assert_close(items[~trained], model.content(features)[~trained])
+        content = model.content(features)
+        torch.testing.assert_close(items[~trained], content[~trained])
+        torch.testing.assert_close(items[trained], (0.75 * model.item_embedding.weight + 0.25 * content)[trained])
+
+    @pytest.mark.parametrize("share", [0.0, 1.0])
+    def test_what_is_penalised_is_the_length_of_what_is_compared(self, made, share):
+        model = made.model
+        losses = []
+        for weight in (0.0, 2.0):
+            update = {"reg_weight": weight, "content_share": share, "negatives": 4096}
+            model.settings = model.settings.model_copy(update=update)
+            torch.manual_seed(3)
+            losses.append(model.calculate_loss(made.batch).item())
+        torch.manual_seed(3)
+        drawn = model.known[torch.randint(len(model.known), (4096,))]
+        items = torch.cat([made.batch["item_id"], drawn])
+        features = torch.cat([model.features(name) for name in model.modalities], dim=1)
+        compared = model.content(features)[items] if share else model.item_embedding.weight[items]
+        lengths = [part.norm(dim=1).mean() for part in (model.user_embedding(made.batch["user_id"]), compared)]
+        assert losses[1] - losses[0] == pytest.approx(sum(lengths).item(), rel=1e-4)
 
     @pytest.mark.parametrize("share", [0.0, 1.0])
     def test_the_hybrid_share_decides_what_users_learn_from(self, made, share):
