@@ -56,6 +56,14 @@ class DistillingMixin(SafeTrainerMixin):
     def _build_optimizer(self, **kwargs: Any) -> torch.optim.Optimizer:
         groups: list[dict[str, Any]] = [{"params": list(kwargs.pop("params", self.model.parameters()))}]
         groups += self.distiller.parameter_groups()
+        content = self.distiller.content
+        if content is not None:
+            own = [parameter for parameter in content.parameters() if parameter.requires_grad]
+            names = set(map(id, own))
+            for group in groups:
+                group["params"] = [parameter for parameter in group["params"] if id(parameter) not in names]
+            groups = [group for group in groups if group["params"]]
+            groups.append({"params": own, "lr": content.learning_rate})
         return super()._build_optimizer(params=groups, **kwargs)
 
     def parts(self) -> dict[str, nn.Module]:

@@ -36,7 +36,8 @@ class ContentPath(nn.Module):
     A step draws items that have features, whether training has them or not. Of those that it has the path learns the
     student's embedding (mean squared error); of all of them, what the teacher scores for the batch's users (a
     cross-entropy over the drawn items), where its scores are given: a teacher that reads features ranks items that
-    nobody has clicked.
+    nobody has clicked. A user's scores by the teacher are first brought to the student's scale, without which the path
+    would put all unseen items above those that training has, or below.
 
     Attributes:
         modalities: whose features it reads, side by side, as the data set gives them.
@@ -48,6 +49,7 @@ class ContentPath(nn.Module):
     trained: Tensor
     described: Tensor
     share: float = 1.0
+    learning_rate = 0.005  # its own: a map has far fewer values than embeddings, each moved by every step
 
     def __init__(self, kind: Kind, train: MultiModalDataset, size: int, teacher: Scores | None, seed: int) -> None:
         """Args:
@@ -93,7 +95,10 @@ class ContentPath(nn.Module):
         near = F.mse_loss(made[known], items[drawn][known]) if known.any() else made.sum() * 0
         with torch.no_grad():
             asked = drawn.expand(len(readers), -1)
-            theirs = (self._teacher or student).score(readers, asked).float()
+            own = users[readers] @ items[drawn].T
+            theirs = (
+                own if self._teacher is None else scaled_like(self._teacher.score(readers, asked).float(), own, known)
+            )
         mine = users[readers] @ made.T
         return near + set_cross_entropy(mine, theirs).mean()
 
@@ -111,6 +116,21 @@ class ContentPath(nn.Module):
         """What :class:`recbole_kd.serving.content.StudentContent` reads: tensors and plain values."""
         of_map = {"kind": self.kind, "modalities": list(self.modalities), "weights": dict(self.best.state_dict())}
         return {**of_map, "share": self.share, "features": sha256_of_tensors({"features": self.features})}
+
+
+def scaled_like(scores: Tensor, others: Tensor, known: Tensor) -> Tensor:
+    """Scores (B, n), shifted and stretched row by row so that mean and deviation over some columns are those of others.
+
+    Args:
+        scores: a teacher's.
+        others: (B, n), a student's of the same items.
+        known: the columns that count, bool (n,); with fewer than two ``scores`` are returned as they are.
+    """
+    if known.sum() < 2:
+        return scores
+    of, to = scores[:, known], others[:, known]
+    stretch = to.std(dim=1, keepdim=True) / of.std(dim=1, keepdim=True).clamp_min(1e-9)
+    return (scores - of.mean(dim=1, keepdim=True)) * stretch + to.mean(dim=1, keepdim=True)
 
 
 def content_embeddings(state: Mapping[str, Any], features: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recbole_kd.bridge.checkpoint import load_checkpoint, load_state
-from recbole_kd.distillers.content_path import ContentPath, content_embeddings
+from recbole_kd.distillers.content_path import ContentPath, content_embeddings, scaled_like
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.scoring.model_scores import scores_of
@@ -80,6 +80,21 @@ def test_no_gradient_reaches_the_student_and_the_loss_is_the_formula(checkerboar
         mine = (users[readers].double() @ mapped.T).log_softmax(dim=1)
         expected = near - (target * mine).sum(dim=1).mean()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)  # all 24 items and users are drawn
+
+
+def test_a_teachers_scores_are_brought_to_the_students_scale():
+    own, theirs = torch.randn(3, 6, dtype=torch.float64), 50 + 9 * torch.randn(3, 6, dtype=torch.float64)
+    known = torch.tensor([True, True, False, True, True, False])
+    found = scaled_like(theirs, own, known)
+    for row in range(3):
+        mine, given, like = (part[row][known].numpy() for part in (found, theirs, own))
+        assert mine.mean() == pytest.approx(like.mean())
+        assert mine.std() == pytest.approx(like.std())
+        assert (mine.argsort() == given.argsort()).all()
+        slope = (found[row, 2] - found[row, 5]) / (theirs[row, 2] - theirs[row, 5])
+        assert slope == pytest.approx(like.std() / given.std())
+    assert torch.equal(scaled_like(theirs, own, known & False), theirs)
+    assert torch.isfinite(scaled_like(torch.ones_like(theirs), own, known)).all()
 
 
 @pytest.mark.parametrize("share", [1.0, 0.25, 0.0])

@@ -79,7 +79,8 @@ class CLCRec(MultiModalRecommender[CLCRecSettings]):
         alike = _contrast(*pairs, items, settings.content_temperature)
         penalty = (users.norm(dim=1).mean() + hybrid.norm(dim=1).mean()) / 2
         weight = settings.content_weight
-        return weight * alike + (1 - weight) * found + settings.reg_weight * penalty
+        loss: Tensor = weight * alike + (1 - weight) * found + settings.reg_weight * penalty
+        return loss
 
     def _by_content(self, items: Tensor) -> Tensor:
         features = torch.cat([F.embedding(items, self.features(name)) for name in self.modalities], dim=1)
