@@ -96,10 +96,7 @@ def main(words: Sequence[str]) -> int:
     if options.output:
         check_file(options.output, "output")
     check_checkpoint(options.checkpoint)
-    for key, is_there in (("new_items", Path.is_file), ("new_pictures", Path.is_dir)):
-        path = getattr(options, key)
-        if path and not is_there(Path(path)):
-            raise UserError(f"{key}: there is no {'file' if key == 'new_items' else 'folder'} {path}")
+    check_new_items(options.new_items, options.new_pictures)
     overrides = {key: value for key, value in given.items() if key not in Options.model_fields}
     check_overrides(overrides)
     from recbole_kd.serving.trained_model import open_trained  # slow to import, and not for a command that is refused
@@ -140,6 +137,18 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
         write_lists(bar, stream, style, recommender.compares)
         stream.flush()
     _warn(lists.warning)
+
+
+def check_new_items(table: str | None, pictures: str | None) -> None:
+    """Refuse a table that is no file, and a folder that is none, before anything slow.
+
+    Raises:
+        UserError: naming it.
+    """
+    if table and not Path(table).is_file():
+        raise UserError(f"new_items: there is no file {table}")
+    if pictures and not Path(pictures).is_dir():
+        raise UserError(f"new_pictures: there is no folder {pictures}")
 
 
 def _new(options: Options) -> NewSource | None:

@@ -152,6 +152,7 @@ def _recommend(words: Sequence[str]) -> None:
     keys: dict[str, str] = {}
     with (
         patch.object(recommend, "check_checkpoint"),
+        patch.object(recommend, "check_new_items"),
         patch.object(recommend, "check_overrides", keys.update),
         patch("recbole_kd.serving.trained_model.open_trained"),
         patch.object(recommend, "_recommend", lambda *_: None),
