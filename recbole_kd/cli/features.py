@@ -23,6 +23,7 @@ from recbole_kd.data.ml100k import default_folder
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.digest import sha256_of_file
 from recbole_kd.foundation.errors import UserError, did_you_mean
+from recbole_kd.foundation.logs import warnings_on_screen
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.registry import make_config
 
@@ -117,7 +118,7 @@ def main(words: Sequence[str]) -> int:
     config = make_config("BPR", config_file_list=files, arguments=arguments)
     report = Report()
     inputs.read(report)
-    with redirect_stdout(sys.stderr):  # what libraries print is no result
+    with redirect_stdout(sys.stderr), warnings_on_screen():  # what libraries print is no result
         made, data_folder = _make(config, inputs, encoder, options, modality, report)
     print(f"rows       {made.rows:,} of {len(inputs.found):,}, {made.width:,} wide")
     print(f"missing    {made.without:,} items of the data set have none")

@@ -15,6 +15,7 @@ from recbole_kd.cli.words import joined, wants_help
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import check_checkpoint, replacing
+from recbole_kd.foundation.logs import warnings_on_screen
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.foundation.surroundings import check_file
 from recbole_kd.registry import check_overrides
@@ -103,7 +104,7 @@ def main(words: Sequence[str]) -> int:
 
     result = sys.stdout
     try:
-        with redirect_stdout(sys.stderr):  # RecBole's models print now and then
+        with redirect_stdout(sys.stderr), warnings_on_screen():  # RecBole's models print now and then
             _recommend(options, open_trained(options.checkpoint, overrides), result)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), result.fileno())

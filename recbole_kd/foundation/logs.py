@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from recbole_kd.foundation.bars import tqdm
@@ -84,6 +85,18 @@ class Screen(logging.Handler):
         """Print it, if there is anything to print on."""
         with suppress(OSError, ValueError):
             tqdm.write(self.format(record), file=sys.stderr)
+
+
+@contextmanager
+def warnings_on_screen() -> Iterator[None]:
+    """Within the block warnings of whoever logs one are shown as those of a run are."""
+    handler, root = Screen(logging.WARNING), logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 def level_of(state: object) -> int:
