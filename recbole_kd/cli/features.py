@@ -23,7 +23,6 @@ from recbole_kd.data.ml100k import default_folder
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.digest import sha256_of_file
 from recbole_kd.foundation.errors import UserError, did_you_mean
-from recbole_kd.foundation.logs import warnings_on_screen
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.registry import make_config
 
@@ -116,6 +115,8 @@ def main(words: Sequence[str]) -> int:
     of_config.pop("modalities", None)  # the data set's own file may name the one that is to be made
     arguments = [*(f"--{key}={value}" for key, value in of_config.items()), "--modalities=null"]
     config = make_config("BPR", config_file_list=files, arguments=arguments)
+    from recbole_kd.foundation.logs import warnings_on_screen  # slow to import, and not for a command that is refused
+
     report = Report()
     inputs.read(report)
     with redirect_stdout(sys.stderr), warnings_on_screen():  # what libraries print is no result

@@ -15,7 +15,6 @@ from recbole_kd.cli.words import joined, wants_help
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.files import check_checkpoint, replacing
-from recbole_kd.foundation.logs import warnings_on_screen
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.foundation.surroundings import check_file
 from recbole_kd.registry import check_overrides
@@ -100,7 +99,8 @@ def main(words: Sequence[str]) -> int:
     check_new_items(options.new_items, options.new_pictures)
     overrides = {key: value for key, value in given.items() if key not in Options.model_fields}
     check_overrides(overrides)
-    from recbole_kd.serving.trained_model import open_trained  # slow to import, and not for a command that is refused
+    from recbole_kd.foundation.logs import warnings_on_screen  # slow to import, and not for a command that is refused
+    from recbole_kd.serving.trained_model import open_trained
 
     result = sys.stdout
     try:
