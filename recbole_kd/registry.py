@@ -5,7 +5,7 @@ Whether a name means one is told by files alone; PyTorch and RecBole are importe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -190,18 +190,19 @@ def check_config(
     check_given(model, dataset, config_file_list or (), config_dict or {}, arguments, _name_in_files)
 
 
-def check_overrides(values: Mapping[str, Any]) -> None:
+def check_overrides(values: Mapping[str, Any], options: Collection[str] = ()) -> None:
     """Refuse keys that no model has, as far as nothing need be imported for it.
 
     Args:
         values: that shall beat those of a checkpoint, whose model is not known yet; it may be one of other packages.
+        options: the command's own, which may be meant too.
 
     Raises:
         UserError: naming the first key that is wrong.
     """
     others = is_class_path(str(values.get("model"))) or MODELS.have_others() or DISTILLERS.have_others()
     if values and not others:  # whose classes alone may tell their keys
-        check_keys(values, known_keys())
+        check_keys(values, known_keys() | set(options))
 
 
 def _name_in_files(name: str) -> str | None:

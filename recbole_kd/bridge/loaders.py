@@ -16,7 +16,7 @@ from recbole_kd.bridge.lent import lent
 from recbole_kd.bridge.no_pickles import no_saved_loaders
 from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.bridge.sampling import TabledSampler
-from recbole_kd.bridge.targets import SomeTargetsLoader
+from recbole_kd.bridge.targets import SomeTargetsLoader, trained_items
 from recbole_kd.bridge.train_loader import SlicedTrainLoader
 from recbole_kd.ops.ragged import Ragged
 
@@ -67,7 +67,7 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
     return loaders
 
 
-def tests_apart(config: Any, loaders: Loaders) -> dict[str, Any]:
+def apart_tests(config: Any, loaders: Loaders) -> dict[str, Any]:
     """The test of a split that holds items out, by what its targets are: ``warm`` and ``cold``; of any other, nothing.
 
     Args:
@@ -77,7 +77,8 @@ def tests_apart(config: Any, loaders: Loaders) -> dict[str, Any]:
     if loaders.train_part.held_out is None or config["eval_items"] != "all" or not ranks_all_items(loaders.test):
         return {}
     found = {}
-    for wanted in ("warm", "cold"):
+    unseen = ~trained_items(loaders.train_part)[loaders.test._dataset.inter_feat[loaders.train_part.iid_field]]
+    for wanted in [*["warm"] * (not bool(unseen.all())), *["cold"] * bool(unseen.any())]:
         test = SomeTargetsLoader(config, loaders.test._dataset, loaders.test._sampler, wanted=wanted)
         if config["eval_mask"] == "train":
             _mask_train_only(test, loaders.train)
@@ -109,5 +110,5 @@ class _FlatCollate:
 def _mask_train_only(test: Any, train: Any) -> None:
     train_items = train._sampler.used_ids
     for user in test.uid_list.tolist():
-        positives = set(test.uid2positive_item[user].tolist())
+        positives = set(test.uid2positive_item[user].tolist()) | getattr(test, "others", {}).get(user, set())
         test.uid2history_item[user] = torch.tensor(sorted(train_items[user] - positives), dtype=torch.int64)

@@ -35,7 +35,7 @@ class SomeTargetsLoader(FullSortEvalDataLoader):
             UserError: no target is left.
         """
         wanted = wanted or config["eval_items"] or "all"
-        self._others: dict[int, set[int]] = {}
+        self.others: dict[int, set[int]] = {}  # by user, the targets that do not count
         if wanted != "all":
             trained = trained_items(sampler.datasets[0])
             users, items = (dataset.inter_feat[field] for field in (dataset.uid_field, dataset.iid_field))
@@ -46,10 +46,10 @@ class SomeTargetsLoader(FullSortEvalDataLoader):
                     + "; --split=cold_items=0.1 holds items out of training" * (wanted == "cold")
                 )
             for user, item in zip(users[~counts].tolist(), items[~counts].tolist(), strict=True):
-                self._others.setdefault(user, set()).add(item)
+                self.others.setdefault(user, set()).add(item)
             dataset = dataset.copy(dataset.inter_feat[counts])
         super().__init__(config, dataset, sampler, shuffle=shuffle)
 
     def _set_user_property(self, uid: int | None, used_item: set[int], positive_item: set[int]) -> None:
-        others = self._others.get(int(uid), set()) if uid is not None else set()
+        others = self.others.get(int(uid), set()) if uid is not None else set()
         super()._set_user_property(uid, used_item - others, positive_item)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from recbole_kd.bridge.written_values import parse_arguments
 from recbole_kd.cli import streams
@@ -38,10 +38,12 @@ from the checkpoint; stdout holds the result alone.
                          the column; all: every user
   --topk=10              length of the lists
   --seen=true            keep items that the user has interacted with in training
+  --hide=all             leave out those of validation and test too: all that the user is known to have
   --untrained=true       rank items without a training interaction too, of which most models have learnt nothing
   --new_items=FILE       rank items too that the data set does not have: a table with the columns that their features
                          were made of; needs a student trained with --student_content
-  --new_pictures=FOLDER  the pictures of new items, <item>.jpg and so on
+  --new_pictures=FOLDER  the pictures of new items, <item>.jpg and so on; without --new_items they tell which there are
+  --new_items_encoding=NAME  of the table (default: UTF-8, or what its first bytes say)
   --text_encoder=WHICH   that the features were made with, if it was named then, and --image_encoder=WHICH
   --skip_unknown=true    leave unknown users out with a warning
   --cache_dir=FOLDER     a teacher's scores, made by recbole-kd teach: its lists stand beside, with what both share
@@ -61,9 +63,11 @@ class Options(Settings):
     users: str
     topk: Count = 10
     seen: bool = False
+    hide: Literal["training", "all"] = "training"
     untrained: bool = False
     new_items: str | None = None
     new_pictures: str | None = None
+    new_items_encoding: str = ""
     text_encoder: str | None = None
     image_encoder: str | None = None
     skip_unknown: bool = False
@@ -98,13 +102,14 @@ def main(words: Sequence[str]) -> int:
     check_checkpoint(options.checkpoint)
     check_new_items(options.new_items, options.new_pictures)
     overrides = {key: value for key, value in given.items() if key not in Options.model_fields}
-    check_overrides(overrides)
+    check_overrides(overrides, Options.model_fields)
     from recbole_kd.foundation.logs import warnings_on_screen  # slow to import, and not for a command that is refused
     from recbole_kd.serving.trained_model import open_trained
 
     result = sys.stdout
     try:
-        with redirect_stdout(sys.stderr), warnings_on_screen():  # RecBole's models print now and then
+        # RecBole's models print now and then, and what the data set warns of was said when it was trained on
+        with redirect_stdout(sys.stderr), warnings_on_screen(ours_alone=True):
             _recommend(options, open_trained(options.checkpoint, overrides), result)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), result.fileno())
@@ -119,7 +124,7 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
     from recbole_kd.serving.list_formats import write_lists
     from recbole_kd.serving.recommend import Recommender, skipped
 
-    kept = {"seen": options.seen, "untrained": options.untrained}
+    kept: dict[str, Any] = {"seen": options.seen, "hide": options.hide, "untrained": options.untrained}
     recommender = Recommender(trained, options.topk, cache_dir=options.cache_dir, **kept, new_items=_new(options))
     tokens = _tokens(options.users, trained.train.uid_field)
     users, unknown = recommender.find(tokens, skip_unknown=options.skip_unknown)
@@ -157,7 +162,8 @@ def _new(options: Options) -> NewSource | None:
 
     if not (options.new_items or options.new_pictures):
         return None
-    return NewSource(options.new_items, options.new_pictures, options.text_encoder, options.image_encoder)
+    encoders = options.text_encoder, options.image_encoder
+    return NewSource(options.new_items, options.new_pictures, options.new_items_encoding, *encoders)
 
 
 def _warn(said: str) -> None:

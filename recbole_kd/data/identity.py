@@ -35,15 +35,22 @@ def identity_of(dataset: Dataset, name: str, seed: int, numerics: str = NUMERICS
     return {"version": numerics, "dataset": name, "seed": seed, **digests, "train": sha256_of(pairs.tobytes())}
 
 
-def data_digest(loaders: Loaders, model: type) -> str:
-    """Digest of what a stage is trained and evaluated on: the splits, and the features if ``model`` reads them."""
+def data_digest(loaders: Loaders, model: type, with_features: bool = False) -> str:
+    """Digest of what a stage is trained and evaluated on: the splits, and the features if they are read.
+
+    Args:
+        loaders: of the stage.
+        model: its class, which tells whether it reads features.
+        with_features: whether they are read besides, by a content path.
+    """
     digest = hashlib.sha256()
     for part in loaders.parts():
         for column in (part.uid_field, part.iid_field):
             digest.update(np.ascontiguousarray(part.inter_feat[column].numpy()).tobytes())
     dataset = loaders.train_part
     digest.update("\n".join(map(str, dataset.field2id_token[dataset.iid_field])).encode())
-    for modality in dataset.modalities if getattr(model, "reads_features", False) else ():
+    read = with_features or getattr(model, "reads_features", False)
+    for modality in dataset.modalities if read else ():
         digest.update(modality.encode())
         digest.update(dataset.features(modality).numpy().tobytes())
     return digest.hexdigest()

@@ -73,7 +73,8 @@ class Screen(logging.Handler):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Warnings, and what is said to :data:`SHOWN`."""
-        return record.levelno >= logging.WARNING or record.name.startswith(SHOWN.name)
+        shown = record.levelno >= logging.WARNING or record.name.startswith(SHOWN.name)
+        return shown and bool(super().filter(record))
 
     def format(self, record: logging.LogRecord) -> str:
         """One that is told from a result and from the sentence at the end."""
@@ -88,9 +89,11 @@ class Screen(logging.Handler):
 
 
 @contextmanager
-def warnings_on_screen() -> Iterator[None]:
-    """Within the block warnings of whoever logs one are shown as those of a run are."""
+def warnings_on_screen(ours_alone: bool = False) -> Iterator[None]:
+    """Within the block warnings are shown as those of a run are: of whoever logs one, or those to :data:`SHOWN`."""
     handler, root = Screen(logging.WARNING), logging.getLogger()
+    if ours_alone:
+        handler.addFilter(logging.Filter(SHOWN.name))
     root.addHandler(handler)
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from logging import getLogger
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +15,15 @@ from recbole_kd.bridge.checkpoint import load_state
 from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import positives_of
-from recbole_kd.distillers.content_path import Kind, content_embeddings
+from recbole_kd.distillers.content_path import Kind, content_embeddings, sketch_of
 from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.kept import Kept, checked
+from recbole_kd.foundation.logs import SHOWN
 from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.training.content import content_path_file
+
+_ALIKE = 1e-3  # how far the sketches of features that are the same may be apart
 
 
 class _State(Kept):
@@ -31,8 +33,9 @@ class _State(Kept):
     modalities: list[str] = Field(min_length=1)
     share: Annotated[float, Field(ge=0, le=1)]
     student: str
-    features: str
+    features: Any  # a sketch of them
     weights: dict[str, Any]
+    sha256: str  # of the weights
 
 
 @dataclass(frozen=True)
@@ -69,15 +72,23 @@ class StudentContent:
         if not scores.factorised or self.state.student != sha256_of_tensors(scores.model.state_dict()):
             raise UserError(f"{self.path} is the content path of another student than {checkpoint}; put its own there")
         features = torch.cat([self.train.features(name) for name in self.modalities], dim=1)
-        if self.state.features != sha256_of_tensors({"features": features}):
+        kept = self.state.features
+        if not isinstance(kept, Tensor) or kept.shape != features.shape[:1]:
+            raise UserError(f"{self.path} is damaged: features: it is no sketch of {len(features):,} items; delete it")
+        if not torch.allclose(sketch_of(features), kept, rtol=_ALIKE, atol=_ALIKE):
             raise UserError(
                 f"the features in {self.train.features_folder} are not those that {self.path} was learnt with; put "
-                "those there, or train the student again"
+                "those there, or train the student again with --resume=false"
             )
         with torch.no_grad():
             users, items = scores.embeddings()
+        made = self.embeddings(features).to(items)
+        if made.shape != items.shape:
+            raise UserError(
+                f"{self.path} does not fit {checkpoint}, whose items have {items.shape[1]} numbers; delete it"
+            )
         unseen = (~trained_items(self.train) & self.train.described_items()).unsqueeze(1).to(items.device)
-        filled = torch.where(unseen, torch.lerp(items, self.embeddings(features).to(items), self.state.share), items)
+        filled = torch.where(unseen, torch.lerp(items, made, self.state.share), items)
         return ModelScores(scores.model, lambda: (users, filled), positives_of(self.train))
 
 
@@ -97,6 +108,10 @@ def open_content(
     path = content_path_file(os.fspath(checkpoint))
     if path.is_symlink() or not path.is_file():
         if had_one:
-            getLogger().warning(f"{checkpoint} was trained with a content path, and {path.name} is no file beside it")
+            SHOWN.warning(f"{checkpoint} was trained with a content path, and {path.name} is no file beside it")
         return None
-    return StudentContent(path, checked(_State, load_state(path), path, "delete it, or train the student again"), train)
+    state = checked(_State, load_state(path), path, "delete it, or train the student again")
+    weights = state.weights
+    if not all(isinstance(value, Tensor) for value in weights.values()) or state.sha256 != sha256_of_tensors(weights):
+        raise UserError(f"{path} is damaged: its weights are not those that were written; train the student again")
+    return StudentContent(path, state, train)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,14 +30,17 @@ class NewSource:
     """Where new items come from.
 
     Attributes:
-        table: with their texts, in the columns of the table that the features were made of.
+        table: a row an item, in the columns of the table that the features were made of. Where there is none the
+            pictures tell which items there are.
         pictures: folder of their pictures.
+        encoding: of the table; ``""`` for UTF-8, or what its first bytes say.
         text_encoder: as ``--encoder`` of ``features text``; None for the default.
         image_encoder: likewise.
     """
 
     table: str | None = None
     pictures: str | None = None
+    encoding: str = ""
     text_encoder: str | None = None
     image_encoder: str | None = None
 
@@ -63,24 +66,30 @@ def read_new_items(source: NewSource, content: StudentContent, config: Any) -> N
 
     Raises:
         UserError: nothing is new; the features were not made by ``recbole-kd features``, or by another encoder; a
-            modality is missing under ``missing_features: error``.
+            source of a kind that the student does not read; a modality is missing under ``missing_features: error``.
     """
     train, report = content.train, Report()
-    made = {name: _rows(source, train, name, report, config) for name in content.modalities}
+    records = {name: _record(train, name) for name in content.modalities}
+    _check_kinds(source, records)
     known = set(map(str, train.field2id_token[train.iid_field][1:]))
-    tokens = list(dict.fromkeys(token for rows in made.values() for token in rows))
+    inputs = {name: _inputs(source, record, known, report) for name, record in records.items()}
+    tokens = list(dict.fromkeys(_named(source, records, inputs)))
     report.add_all("new items that the data set has already, left to it", [one for one in tokens if one in known])
     tokens = [token for token in tokens if token not in known]
     if not tokens:
         raise UserError(f"new_items: {source.table or source.pictures} has no item that the data set lacks")
-    parts = [_aligned(train, name, made[name], tokens, config["missing_features"]) for name in content.modalities]
+    wanted = set(tokens)
+    stray = {token for found in inputs.values() for token in found if token not in wanted}
+    report.add_all("pictures of no item of the table, left out", sorted(stray))
+    parts = []
+    for name, record in records.items():
+        some = {token: value for token, value in inputs[name].items() if token in wanted}
+        rows = _rows(some, record, name, source, config, report) if some else {}
+        parts.append(_aligned(train, name, rows, tokens, config["missing_features"]))
     return NewItems(tokens, content.embeddings(torch.cat(parts, dim=1)), list(report.lines()))
 
 
-def _rows(
-    source: NewSource, train: MultiModalDataset, modality: str, report: Report, config: Any
-) -> Mapping[str, np.ndarray]:
-    """The row of each item of the source that has a text, or a picture."""
+def _record(train: MultiModalDataset, modality: str) -> Record:
     path = train.features_folder / f"{train.dataset_name}.{modality}.json"
     record = read_record(path)
     if record is None:
@@ -88,9 +97,53 @@ def _rows(
             f"new_items: the modality {modality!r} was not made by recbole-kd features (there is no {path}), so new "
             "items cannot be given such rows; make it so, and train the student again"
         )
-    inputs = _inputs(source, record, report)
-    if not inputs:
+    return record
+
+
+def _check_kinds(source: NewSource, records: Mapping[str, Record]) -> None:
+    """Refuse a source that nothing would be read of."""
+    of_texts = [record.of_texts for record in records.values()]
+    read = ", ".join(records)
+    if source.table and not any(of_texts):
+        raise UserError(f"new_items: the student reads no texts, only {read}; give --new_pictures alone")
+    if source.pictures and all(of_texts):
+        raise UserError(f"new_pictures: the student reads no pictures, only {read}; leave it out")
+
+
+def _inputs(source: NewSource, record: Record, known: Collection[str], report: Report) -> Mapping[str, Any]:
+    """The text or the picture of each item that has one and is not known yet."""
+    if not record.of_texts:
+        found = find_pictures(Path(source.pictures), report) if source.pictures else {}
+        return {token: path for token, path in found.items() if token not in known}
+    if not source.table:
         return {}
+    rows = (row for row in _table(source, record).rows() if row.id not in known)
+    return texts_of(rows, Path(source.table), report, some_needed=False)
+
+
+def _named(source: NewSource, records: Mapping[str, Record], inputs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Which items there are: those of the table, and without one those of the pictures."""
+    if not source.table:
+        yield from (token for found in inputs.values() for token in found)
+        return
+    record = next(record for record in records.values() if record.of_texts)
+    yield from (row.id for row in _table(source, record).rows() if row.id.strip())
+
+
+def _table(source: NewSource, record: Record) -> ItemTable:
+    try:
+        return ItemTable(Path(str(source.table)), record.source.id, record.source.columns, source.encoding)
+    except UserError as error:
+        columns = ", ".join(filter(None, (record.source.id, *record.source.columns)))
+        raise UserError(f"{error} (the features were made of the columns {columns})") from None
+
+
+def _rows(
+    inputs: Mapping[str, Any], record: Record, modality: str, source: NewSource, config: Any, report: Report
+) -> dict[str, np.ndarray]:
+    """The row of each input that the encoder can read."""
+    from recbole_kd.foundation.bars import tqdm
+
     kind = TEXT if record.of_texts else IMAGE
     need_libraries(kind)
     named = source.text_encoder if record.of_texts else source.image_encoder  # the record's name is a stranger's word
@@ -102,24 +155,20 @@ def _rows(
         )
     rows: dict[str, np.ndarray] = {}
     parts = list(inputs.items())
-    with threads(config["threads"], encoder.module):
+    hidden = len(parts) <= _AT_ONCE or not config["show_progress"]
+    with (
+        threads(config["threads"], encoder.module),
+        tqdm(total=len(parts), unit=kind, desc="Encode", disable=hidden) as bar,
+    ):
         for start in range(0, len(parts), _AT_ONCE):
             some = parts[start : start + _AT_ONCE]
             block = encoder(some)
             kept = (token for (token, _), there in zip(some, block.kept, strict=True) if there)
             rows |= zip(kept, block.rows, strict=True)
+            bar.update(len(some))
             for what, which in block.notes.items():
                 report.add_all(what, which)
     return rows
-
-
-def _inputs(source: NewSource, record: Record, report: Report) -> Mapping[str, Any]:
-    if not record.of_texts:
-        return find_pictures(Path(source.pictures), report) if source.pictures else {}
-    if not source.table:
-        return {}
-    table = Path(source.table)
-    return texts_of(ItemTable(table, record.source.id, record.source.columns).rows(), table, report)
 
 
 def _aligned(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from logging import getLogger
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,8 +53,9 @@ def recommend(
     seen: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
     skip_unknown: bool = False,
+    hide: Literal["training", "all"] = "training",
     untrained: bool = False,
-    new_items: NewSource | None = None,
+    new_items: NewSource | str | os.PathLike[str] | None = None,
     config_dict: Mapping[str, Any] | None = None,
 ) -> Iterator[Recommendation]:
     """Yield each user's best items by a checkpoint's model.
@@ -68,9 +69,11 @@ def recommend(
         seen: keep items of the user's training interactions.
         cache_dir: a teacher's cache, whose lists are given too.
         skip_unknown: leave unknown users out, with a warning, instead of refusing them.
+        hide: which interactions' items are left out besides: those of validation and test too, or of training alone.
         untrained: rank items without a training interaction too; a model that reads no item features knows nothing of
             them, and leaves them out.
-        new_items: items that the data set does not have, which a student with a content path ranks among the others.
+        new_items: items that the data set does not have, which a student with a content path ranks among the others; a
+            table, or a :class:`~recbole_kd.serving.new_items.NewSource` with pictures.
         config_dict: values that beat those of the checkpoint, such as ``data_path``.
 
     Raises:
@@ -80,7 +83,9 @@ def recommend(
     if users is not None:
         users = [users] if isinstance(users, str) else [str(user) for user in users]
     trained = open_trained(checkpoint, config_dict)
-    kept: dict[str, Any] = {"seen": seen, "cache_dir": cache_dir, "untrained": untrained}
+    kept: dict[str, Any] = {"seen": seen, "cache_dir": cache_dir, "untrained": untrained, "hide": hide}
+    if new_items is not None and not isinstance(new_items, NewSource):
+        new_items = NewSource(os.fspath(new_items))
     recommender = Recommender(trained, topk, **kept, new_items=new_items)
     ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
     if unknown:
@@ -126,24 +131,28 @@ class Recommender:
         *,
         seen: bool = False,
         cache_dir: str | os.PathLike[str] | None = None,
+        hide: Literal["training", "all"] = "training",
         untrained: bool = False,
         new_items: NewSource | None = None,
     ) -> None:
         """Arguments and errors are those of :func:`recommend`."""
         self.trained = trained
         train = trained.train
-        if not 1 <= topk < train.item_num:
-            raise UserError(f"topk={topk} must be from 1 to the {train.item_num - 1} items of {trained.config.dataset}")
         self._topk = topk
         self._users = train.field2id_token[train.uid_field]
         self._items = list(map(str, train.field2id_token[train.iid_field]))
         self._trained = positives_of(train)
-        self._seen = None if seen else self._trained
+        held_out = trained.held_out if hide == "all" else ()
+        self._hidden = [*(() if seen else (self._trained,)), *map(positives_of, held_out)]
         self._never = None if untrained else _never_known(trained)
         self._sources: list[Scores] = [trained.scores]
         self._new: list[str] = []
         if new_items is not None:
             self._add(new_items)
+        if not 1 <= topk < len(self._items):
+            raise UserError(
+                f"topk={topk} must be from 1 to the {len(self._items) - 1} items of {trained.config.dataset}"
+            )
         if cache_dir is not None:
             cache = TeacherCache.open(cache_dir)
             cache.check(trained.identity)
@@ -242,8 +251,8 @@ class Recommender:
             user = self._users[int(block.states[int(finite.int().argmin())])]
             whose = "teacher's" if isinstance(block.source, TeacherCache) else "model's"
             raise UserError(f"the {whose} scores for user {str(user)!r} hold NaN or infinity; train it again")
-        if self._seen is not None:
-            block.hide(self._seen)
+        for lists in self._hidden:
+            block.hide(lists)
         if self._never is not None and not isinstance(block.source, TeacherCache):
             block.scores[:, self._never] = -torch.inf
         items, scores = block.best_alone(self._topk)

@@ -28,7 +28,6 @@ from recbole_kd.foundation.user_classes import is_class_path
 from recbole_kd.registry import find_or_import_model, keys_of_model, make_config
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.serving.content import StudentContent, open_content
-from recbole_kd.training.record import WITH_CONTENT
 from recbole_kd.training.weights import take_weights
 
 _ALWAYS_BUILT = 1_000_000  # layers and dimensions that any machine builds, whatever a file says
@@ -100,7 +99,7 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
         raise UserError(_why_unfit(path, config, sizes_differ(state, model, train), misfit))
     scores = scores_of(model, positives_of(train))
     record = state.get("record")
-    content = open_content(path, train, isinstance(record, dict) and WITH_CONTENT in (record.get("apart") or {}))
+    content = open_content(path, train, isinstance(record, dict) and record.get("content_share") is not None)
     return TrainedModel(
         path,
         config,

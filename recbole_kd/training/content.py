@@ -7,11 +7,13 @@ from logging import getLogger
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
+from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.checkpoint import save_state
 from recbole_kd.bridge.config import KDConfig
-from recbole_kd.bridge.loaders import Loaders
+from recbole_kd.bridge.loaders import Loaders, ranks_all_items
 from recbole_kd.bridge.recbole import GeneralRecommender
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.distillers.base import Teacher
@@ -33,35 +35,35 @@ def content_path_file(checkpoint: str | Path) -> Path:
 
 
 def check_content(config: KDConfig, data: MultiModalDataset) -> None:
-    """Refuse a content path without content, before any stage is trained.
+    """Refuse a content path that cannot be, before any stage is trained.
 
     Raises:
-        UserError: the data set has no features.
+        UserError: the data set has no features, or the student's scores are no dot products.
     """
-    if config["content"] and not data.modalities:
+    if not config["content"]:
+        return
+    if not data.modalities:
         raise UserError(
-            f"content={config['content']} learns from item features, and the data set {data.dataset_name!r} has none; "
-            "make some with recbole-kd features, or leave it out"
+            f"student_content={config['content']} learns from item features, and the data set {data.dataset_name!r} "
+            "has none; make some with recbole-kd features, or leave it out"
+        )
+    with torch.random.fork_rng():
+        factorised = scores_of(build_model(config, data.build()[0])).factorised
+    if not factorised:
+        raise UserError(
+            f"student_content={config['content']}: {config.model} has no item embedding that content could stand for; "
+            "take a student that scores by dot products, such as BPR or LightGCN"
         )
 
 
 def content_path(
     config: KDConfig, train: MultiModalDataset, student: GeneralRecommender, teachers: Sequence[Teacher]
 ) -> ContentPath | None:
-    """What the key ``content`` of a student's stage asks for.
-
-    Raises:
-        UserError: the student's scores are no dot products.
-    """
+    """What the key ``content`` of a student's stage asks for; None where it does not."""
     kind = config["content"]
     if not kind:
         return None
     scores = scores_of(student)
-    if not scores.factorised:
-        raise UserError(
-            f"content={kind}: {config.model} has no item embedding that content could stand for; take a student that "
-            "scores by dot products, such as BPR or LightGCN"
-        )
     size = scores.embeddings()[1].shape[1]
     return ContentPath(kind, train, size, _scores(teachers[-1]) if teachers else None, config["seed"])
 
@@ -73,9 +75,12 @@ def _scores(teacher: Teacher) -> Scores | None:
 
 
 def settle_content(trainer: Any, loaders: Loaders) -> None:
-    """Choose on validation how much of an unseen item's embedding is the path's; see :attr:`ContentPath.share`."""
+    """Choose on validation how much of an unseen item's embedding is the path's; see :attr:`ContentPath.share`.
+
+    Where validation is no full ranking it is all.
+    """
     path = _path_of(trainer)
-    if path is None:
+    if path is None or not ranks_all_items(loaders.valid):  # a sampled ranking draws other items for each share
         return
     embeddings = trainer.scores.computed_once().embeddings()
     found = {}
@@ -91,6 +96,12 @@ def with_content(trainer: Any, loaders: Loaders) -> nn.Module | None:
     """A trained student that scores unseen items by its content path too; None without a path."""
     path = _path_of(trainer)
     return path and _filled(path, trainer.scores.computed_once().embeddings(), loaders)
+
+
+def content_share(trainer: Any) -> float | None:
+    """The share that :func:`settle_content` chose; None without a path."""
+    path = _path_of(trainer)
+    return None if path is None else path.share
 
 
 def _filled(path: ContentPath, embeddings: Pair, loaders: Loaders) -> FixedEmbeddings:

@@ -37,7 +37,7 @@ from recbole_kd.foundation.surroundings import check_folder
 from recbole_kd.scoring.model_scores import ModelScores, scores_of
 from recbole_kd.training.apart import further_tests
 from recbole_kd.training.callbacks import Callback
-from recbole_kd.training.content import check_kept, keep_content
+from recbole_kd.training.content import check_kept, content_share, keep_content
 from recbole_kd.training.record import StageRecord, StageStart
 from recbole_kd.training.threads import threads
 from recbole_kd.training.weights import given_weights, load_weights
@@ -108,7 +108,8 @@ def train_stage(
     """
     parts = [*parts, *given_weights(config)]
     parts += [] if trajectory_every is None else [f"trajectory {trajectory_every}"]
-    fingerprint = config.fingerprint(data_digest(loaders, config.model_class), *parts)
+    has_path = prepare is not None and bool(config["content"])
+    fingerprint = config.fingerprint(data_digest(loaders, config.model_class, has_path), *parts)
     path = stage_path(config, name, fingerprint)
     callback = callback or Callback()
     job = _Job(name, config, loaders, path, fingerprint, prepare, callback, trajectory_every)
@@ -180,6 +181,7 @@ def _train(job: _Job) -> TrainedStage:
         at_epoch_limit=_at_limit(config, trainer),
         threads=used,
         apart=further_tests(trainer, config, loaders),
+        content_share=content_share(trainer),
     )
     keep_content(job.path, trainer)
     data = identity_of(loaders.train_part, config.dataset, config["seed"])

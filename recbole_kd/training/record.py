@@ -52,7 +52,8 @@ class StageRecord:
     by the process, libraries and data set included. ``at_epoch_limit`` says that ``epochs`` ended the training, and not
     early stopping; None where nobody knows: of weights from a file, of models computed at once, in older checkpoints.
     ``threads`` are those of the CPU that it was trained with. ``apart`` is the test seen apart, as
-    :func:`recbole_kd.training.apart.further_tests` says.
+    :func:`recbole_kd.training.apart.further_tests` says. ``content_share`` is that of a content path in the embeddings
+    of unseen items, which validation has chosen; None without such a path.
     """
 
     name: str
@@ -71,11 +72,12 @@ class StageRecord:
     at_epoch_limit: bool | None = None
     threads: int | None = None
     apart: dict[str, dict[str, Figure]] = field(default_factory=dict)
+    content_share: float | None = None
 
     @property
     def had_content(self) -> bool:
         """Whether it was trained with a content path."""
-        return WITH_CONTENT in self.apart
+        return self.content_share is not None
 
     def limit_note(self) -> str:
         """What to say of a training that was not ended by early stopping, "" of every other."""

@@ -15,7 +15,7 @@ SHORT = ["--epochs=1", "--topk=[3]", "--valid_metric=NDCG@3", "--metrics=[Recall
 QUIET = [*SHORT, "--show_progress=false"]
 BAR = re.compile(r"\d+%\|")
 STAGE_KEYS = ["name", "model", "epochs", "seconds_per_epoch", "valid", "test", "parameters", "inference_parameters"]
-STAGE_KEYS += ["peak_memory", "at_epoch_limit", "threads", "apart"]
+STAGE_KEYS += ["peak_memory", "at_epoch_limit", "threads", "apart", "content_share"]
 
 
 def strict(text: str) -> dict:

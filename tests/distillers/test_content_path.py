@@ -3,10 +3,13 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
 from recbole_kd.bridge.checkpoint import load_checkpoint, load_state
+from recbole_kd.bridge.loaders import apart_tests
+from recbole_kd.bridge.targets import trained_items
 from recbole_kd.distillers.content_path import ContentPath, content_embeddings, scaled_like
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
@@ -173,9 +176,31 @@ def test_a_kept_student_without_its_path_is_refused(checkerboard):
         student_of(student_content="linear")
 
 
-def test_a_sampled_ranking_has_it_too(checkerboard):
+def test_a_sampled_ranking_draws_other_items_each_time_and_tells_nothing(checkerboard):
     taught = student_of(student_content="linear", eval_args={"mode": "uni5"})
-    assert set(taught.apart["with content"]) == set(taught.test)
+    assert taught.apart == {}
+    assert taught.content_share == 1.0
+
+
+def test_features_are_part_of_what_a_path_depends_on(checkerboard):
+    values = {"student_content": "linear", "teacher": "BPR"}
+    plain = {key: value for key, value in values.items() if key != "student_content"}
+    one, alone = student_of(**values), student_of(**plain)
+    path = Path("dataset/board/board.board.npy")
+    np.save(path, np.load(path)[::-1] * 2 + np.arange(3))
+    assert student_of(**values).checkpoint != one.checkpoint
+    assert student_of(**plain).checkpoint == alone.checkpoint
+
+
+def test_a_test_without_warm_targets_has_no_such_line(checkerboard):
+    lines = [f"u{user}\ti{item}" for user in range(6) for item in range(user % 2, user % 2 + 3)]
+    for part, some in (("train", lines[::3]), ("valid", lines[1::3]), ("test", lines[2::3])):
+        text = "\n".join(["user_id:token\titem_id:token", *some, ""])
+        Path(f"dataset/board/board.{part}.inter").write_text(text)
+    values = {**COLD, "split": None, "epochs": 1, "topk": [1], "valid_metric": "Recall@1", "modalities": []}
+    made = build("BPR", checkerboard, **values)
+    made.loaders.train_part.held_out = ~trained_items(made.loaders.train_part)
+    assert set(apart_tests(made.config, made.loaders)) == {"cold"}
 
 
 def test_a_run_that_was_cut_off_goes_on_with_the_same_path(checkerboard):

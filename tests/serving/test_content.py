@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from recbole_kd.experiments.run import run
+from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.serving.recommend import Recommender, recommend
 from recbole_kd.serving.trained_model import open_trained
@@ -41,15 +42,26 @@ def test_a_file_of_another_student_and_one_that_is_damaged(student, tmp_path):
     torch.save({**state, "share": 2.0}, path)
     with pytest.raises(UserError, match="is damaged: share"):
         open_trained(student)
-    torch.save({**state, "features": "0" * 64}, path)
+    for features in ("0" * 64, torch.zeros(3)):
+        torch.save({**state, "features": features}, path)
+        with pytest.raises(UserError, match="is damaged: features"):
+            open_trained(student)
+    torch.save({**state, "features": state["features"] * 1.00001}, path)  # the same texts in other batches
+    assert open_trained(student).content
+    torch.save({**state, "features": state["features"] + 1}, path)
     with pytest.raises(UserError, match=r"are not those that .* was learnt with"):
         open_trained(student)
     torch.save({**state, "student": "0" * 64}, path)
     with pytest.raises(UserError, match="the content path of another student"):
         open_trained(student)
-    torch.save({**state, "weights": {"weight": torch.ones(8, 5), "bias": torch.ones(8)}}, path)
-    with pytest.raises(UserError, match="does not fit features"):
-        open_trained(student)
+    for shape, why in (((8, 5), "does not fit features"), ((21, 73), "does not fit saved")):
+        weights = {"weight": torch.ones(shape), "bias": torch.ones(shape[0])}
+        torch.save({**state, "weights": weights}, path)
+        with pytest.raises(UserError, match="its weights are not those that were written"):
+            open_trained(student)
+        torch.save({**state, "weights": weights, "sha256": sha256_of_tensors(weights)}, path)
+        with pytest.raises(UserError, match=why):
+            open_trained(student)
     path.write_bytes(b"nonsense")
     with pytest.raises(UserError):
         open_trained(student)

@@ -36,6 +36,7 @@ def student(checkerboard, monkeypatch, capsys) -> str:
     Path("new.csv").write_text(TABLE)
     values = {"teacher": "VBPR", "student": "BPR", "kd_topk": 4, "kd_samples": 3, "student_content": "linear"}
     values |= {"topk": [3], "valid_metric": "Recall@3", "epochs": 4, "modalities": ["text"], "show_progress": False}
+    values |= {"missing_features": "mean"}
     found = run("RCEKD", "board", config_dict=values).stages[-1].checkpoint
     capsys.readouterr()
     return found
@@ -44,9 +45,10 @@ def student(checkerboard, monkeypatch, capsys) -> str:
 def test_the_row_and_the_embedding_are_those_of_the_same_text_in_the_data_set(student):
     trained = open_trained(student)
     new = new_items.read_new_items(NewSource("new.csv"), trained.content, trained.config)
-    assert new.tokens == ["n1"]
+    assert new.tokens == ["n1", "n2"]
     expected = trained.content.embeddings(trained.train.features("text")[trained.train.token2id("item_id", "i3")][None])
-    torch.testing.assert_close(new.embeddings, expected)
+    torch.testing.assert_close(new.embeddings[:1], expected)
+    assert not torch.equal(new.embeddings[1], new.embeddings[0])
     assert [line.partition(" (first")[0] for line in new.told] == [
         "1 items with an empty text, which get no row",
         "1 new items that the data set has already, left to it",
@@ -58,7 +60,7 @@ def test_it_is_ranked_among_the_others(student):
     without = list(recommend(student, topk=23, seen=True))
     assert any(item == "n1" for found in lists for item, _ in found.items)
     for with_it, alone in zip(lists, without, strict=True):
-        others = [listed for listed in with_it.items if listed.item != "n1"]
+        others = [listed for listed in with_it.items if listed.item not in ("n1", "n2")]
         assert others == list(alone.items)[: len(others)]
     trained = open_trained(student)
     users = trained.scores.embeddings()[0]
@@ -123,6 +125,49 @@ def test_command(student, capsys):
     assert main(words) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["user"] == "u0"
-    assert "1 new item is ranked by the content path, the first is 'n1'" in said.err
+    assert "2 new items are ranked by the content path, the first is 'n1'" in said.err
     assert main([*words[:-1], "--new_items=gone.csv"]) == 2
     assert "new_items: there is no file gone.csv" in capsys.readouterr().err
+
+
+def test_what_only_pictures_name_is_no_item_of_a_table(student):
+    trained = open_trained(student)
+    with pytest.raises(UserError, match="new_pictures: the student reads no pictures, only text"):
+        new_items.read_new_items(NewSource("new.csv", "."), trained.content, trained.config)
+    record = new_items._record(trained.train, "text")
+    pictures = record.model_copy(update={"source": record.source.model_copy(update={"columns": []})})
+    records = {"text": record, "posters": pictures}
+    found = {"text": {"n1": "a"}, "posters": {"logo": Path("logo.jpg"), "n2": Path("n2.jpg")}}
+    assert list(new_items._named(NewSource("new.csv", "."), records, found)) == ["n1", "n2", "i5"]
+    assert list(new_items._named(NewSource(None, "."), records, {**found, "text": {}})) == ["logo", "n2"]
+    with pytest.raises(UserError, match="new_items: the student reads no texts, only posters"):
+        new_items._check_kinds(NewSource("new.csv"), {"posters": pictures})
+
+
+def test_known_items_are_not_encoded(student, monkeypatch):
+    stub = Stub()
+    monkeypatch.setattr(Choice, "load", lambda *_, **__: stub)
+    trained = open_trained(student)
+    new_items.read_new_items(NewSource("new.csv"), trained.content, trained.config)
+    assert stub.calls == [["n1"]]
+
+
+def test_a_table_in_another_encoding(student):
+    Path("latin.csv").write_bytes("sku,title,about\nn1,caf\xe9,b\n".encode("latin-1"))
+    with pytest.raises(UserError, match="--new_items_encoding"):
+        recommend(student, new_items="latin.csv")
+    assert list(recommend(student, ["u0"], topk=25, new_items=NewSource("latin.csv", encoding="latin-1")))
+
+
+def test_all_that_a_user_has_can_be_hidden(student):
+    trained = open_trained(student)
+    own = []
+    for part in (trained.train, *trained.held_out):
+        items = part.inter_feat["item_id"][part.inter_feat["user_id"] == 1]
+        own.append(set(map(str, part.id2token("item_id", items))))
+    user = str(trained.train.id2token("user_id", 1))
+    some, fewer = (
+        {item for item, _ in next(recommend(student, [user], topk=24, hide=hide)).items} for hide in ("training", "all")
+    )
+    assert not some & own[0]
+    assert some - fewer == own[1] | own[2] != set()

@@ -11,7 +11,7 @@ from recbole_kd.data.tables.columns import column
 from recbole_kd.data.tables.opening import open_table
 from recbole_kd.foundation.errors import UserError
 
-_LONGEST = 2**31 - 1  # characters of a cell: a text may be as long as it likes
+_LONGEST = 1 << 26  # characters of a cell, and of a line: a text may be a book
 
 
 class Row(NamedTuple):

@@ -21,7 +21,7 @@ def joined_columns(values: Sequence[str]) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def texts_of(rows: Iterable[Row], path: Path, report: Report) -> dict[str, str]:
+def texts_of(rows: Iterable[Row], path: Path, report: Report, some_needed: bool = True) -> dict[str, str]:
     """Return the text of each item that has one, by raw token, in the order of the table.
 
     Args:
@@ -29,6 +29,7 @@ def texts_of(rows: Iterable[Row], path: Path, report: Report) -> dict[str, str]:
         path: of the table, for messages.
         report: gets the rows without an id, items without a text, and ids that are there twice. Of these the first
             row with a text counts.
+        some_needed: refuse a table without any.
 
     Raises:
         UserError: an id cannot be a line of an ``item_ids`` file, or no item has a text.
@@ -54,9 +55,9 @@ def texts_of(rows: Iterable[Row], path: Path, report: Report) -> dict[str, str]:
     for token in blank:
         if token not in found:
             report.add("items with an empty text, which get no row", token)
-    if not count:
+    if some_needed and not count:
         raise UserError(f"{path} has a header and no rows; export it again")
-    if not found:
+    if some_needed and not found:
         raise UserError(f"{path}: no item has a text in these columns; give other --columns")
     return found
 

@@ -8,7 +8,7 @@ from recbole_kd.data.tables.blocks import Table
 from recbole_kd.data.tables.delimited import CELL, Delimited
 from recbole_kd.data.tables.json_lines import JsonLines
 from recbole_kd.data.tables.parquet import Parquet
-from recbole_kd.data.tables.text import Text
+from recbole_kd.data.tables.text import LINE, Text
 from recbole_kd.foundation.errors import UserError
 
 # How files begin that people take for tables.
@@ -40,7 +40,7 @@ def open_table(path: Path, encoding: str = "", longest: int = CELL) -> Table:
         raise UserError(f"{path} is a folder; give the file of the table{f', of {inside}' if inside else ''}")
     if not path.is_file():
         raise UserError(f"{path} does not exist or is no file; give a CSV, JSON lines or Parquet file")
-    text = Text(path, encoding)
+    text = Text(path, encoding, max(longest, LINE))
     start = text.start(512)
     if not start:
         raise UserError(f"{path} is an empty file; copy or export it again")

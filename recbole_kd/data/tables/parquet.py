@@ -32,7 +32,8 @@ class Parquet:
             raise UserError(
                 f"{path} is a Parquet file, for which pyarrow has to be installed: pip install 'recbole-kd[content]'"
             ) from None
-        self._path, self._faults = path, (pyarrow.ArrowException, OSError)
+        # the others are of values that Python has not: times after the year 9999, zones, texts that are no UTF-8
+        self._path, self._faults = path, (pyarrow.ArrowException, OSError, ValueError, OverflowError, KeyError)
         try:
             self._file = parquet.ParquetFile(path)
         except self._faults as error:

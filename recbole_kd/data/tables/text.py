@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from recbole_kd.foundation.errors import UserError
 
-_LONGEST = 1 << 20  # characters of a line
+LINE = 1 << 20  # characters of a line, by default
 _GZIP = b"\x1f\x8b"
 _BOMS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
 _BOMS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16", codecs.BOM_UTF8: "utf-8-sig"}
@@ -30,15 +30,16 @@ class Text:
         encoding: as Python calls it.
     """
 
-    def __init__(self, path: Path, encoding: str = "") -> None:
+    def __init__(self, path: Path, encoding: str = "", longest: int = LINE) -> None:
         """Args:
             path: a plain file, packed with gzip or not.
             encoding: of the text; ``""`` for UTF-8, or what a byte order mark at its beginning says.
+            longest: characters of a line.
 
         Raises:
             UserError: it cannot be read, or Python knows no such encoding.
         """
-        self.path = path
+        self.path, self._longest = path, longest
         start = self.start(4)
         found = next((name for mark, name in _BOMS.items() if start.startswith(mark)), "utf-8")
         self.encoding = _known(encoding) or found
@@ -56,8 +57,7 @@ class Text:
             bar: show how much of the file has been read.
 
         Raises:
-            UserError: the file is cut short, in another encoding (line named), or a line is longer than 1,048,576
-                characters.
+            UserError: the file is cut short, in another encoding (line named), or a line is too long.
         """
         with self._opened() as (stream, raw):
             text = io.TextIOWrapper(stream, encoding=self.encoding, newline="")
@@ -71,12 +71,12 @@ class Text:
         what = self.path.name
         with tqdm(total=size, disable=not bar, desc=what, unit="B", unit_scale=True, delay=2) as progress:
             number = 0
-            while line := text.readline(_LONGEST):
+            while line := text.readline(self._longest):
                 number += 1
-                if len(line) == _LONGEST and line[-1] not in "\r\n":
+                if len(line) == self._longest and line[-1] not in "\r\n":
                     raise UserError(
-                        f"{self.path}, line {number}: it is longer than {_LONGEST:,} characters, as no row is; is this "
-                        "a table with line ends?"
+                        f"{self.path}, line {number}: it is longer than {self._longest:,} characters, as no row is; "
+                        "is this a table with line ends?"
                     )
                 if not number & 0xFFFF:
                     progress.update(raw.tell() - progress.n)
@@ -100,11 +100,11 @@ class Text:
     def _not_in_encoding(self, error: UnicodeError) -> UserError:
         """The first line that is not in the encoding; it is looked for, since text is decoded by blocks."""
         advice = f"it is not in the encoding {self.encoding}; save the file as UTF-8, or name its own with --encoding, "
-        advice += "such as --encoding=cp1252 or --encoding=gb18030"
+        advice += "such as --encoding=cp1252 or --encoding=gb18030 (of new items: --new_items_encoding)"
         if not self.encoding.startswith(("utf-16", "utf-32")):
             with self._opened() as (stream, _):
                 number = 0
-                while line := stream.readline(4 * _LONGEST):
+                while line := stream.readline(4 * self._longest):
                     number += 1
                     try:
                         line.decode(self.encoding)

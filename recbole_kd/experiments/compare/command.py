@@ -26,6 +26,7 @@ from recbole_kd.foundation.bars import tqdm
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.files import alone_in
 from recbole_kd.training.hearing import check_outputs
+from recbole_kd.training.record import WITH_CONTENT
 
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
 
@@ -175,6 +176,8 @@ class Comparison:
             )
         if any(row.apart() for row in rows):
             notes.append("Warm and cold: test interactions of items that training has, and of items that it never saw.")
+        if any(name.startswith(WITH_CONTENT) for row in rows for name in row.apart()):
+            notes.append("With content: the student with its content path for unseen items; p is of the student alone.")
         if unseen := unseen_note(known, self._config["eval_items"] == "warm"):
             notes.append(f"{unseen}.")
         failed = (record for record in known.values() if record["status"] != "done")

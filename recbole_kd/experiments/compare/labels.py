@@ -85,6 +85,8 @@ def words_of_runs(label: str, words: Sequence[str]) -> list[str]:
     """The words of a label's runs but for their seed; of further ``words`` those that the label leaves open."""
     own = parse_label(label)
     left_out = {*_BY_COMPARE, *map(key_of, own)}
+    if own[0].startswith("--model=") and not is_method(own[0].partition("=")[2]):
+        left_out |= {"content", "student_content"}  # which only those who are taught learn
     return [*own, *(word for word in words if key_of(word) not in left_out)]
 
 

@@ -35,6 +35,8 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple", ranking: s
         rows += [
             [f"{name}, {metric}{ranking}", *(_number(one.get(metric), 4) for one in seen)] for metric in metrics[:2]
         ]
+    if any(stage.content_share is not None for stage in stages):
+        rows.append(["share of the content path", *(_number(stage.content_share, 2) for stage in stages)])
     rows += [
         ["trainable parameters", *(f"{stage.parameters:,}" for stage in stages)],
         ["values read at inference", *(f"{stage.inference_parameters:,}" for stage in stages)],

@@ -23,7 +23,7 @@ _MONTH_NAMED = re.compile(
     r"(?i)\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b.*\b\d{4}\b|\b\d{4}\b.*[a-z]{3}"
 )
 _NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?\s*")
-_ADVICE = "say how dates are written with --time_format, such as --time_format=%d/%m/%Y"
+_NUMBERED = re.compile(r"\s*\d{1,2}([/.-])\d{1,2}\1(\d{4}|\d{2})(?:([ T])\d{1,2}:\d{2}(:\d{2})?)?\s*")
 
 
 class Times:
@@ -107,7 +107,7 @@ class Times:
                 if re.search(r"\d[/.-]\d", text)
                 else "which is no number or date"
             )
-            block.refuse(row, self.name, value, f"{told}; {_ADVICE}")
+            block.refuse(row, self.name, value, f"{told}; {_advice(text)}")
 
     def _dates(self, block: Block, column: int) -> np.ndarray:
         import pandas as pd  # slow to import, and not for a command that is refused
@@ -125,8 +125,21 @@ class Times:
         wrong = np.flatnonzero((found.isna() & values.notna()).to_numpy())
         if len(wrong):
             form = "such a date as 2019-03-05 10:00:00" if self._form in ("", "ISO8601") else f"written as {self._form}"
-            block.refuse(int(wrong[0]), self.name, values.iloc[wrong[0]], f"which is not {form}; {_ADVICE}")
+            first = values.iloc[wrong[0]]
+            block.refuse(int(wrong[0]), self.name, first, f"which is not {form}; {_advice(str(first))}")
         return np.where(found.isna().to_numpy(), np.nan, seconds)
+
+
+def _advice(text: str) -> str:
+    """How to say how dates are written, by one of them."""
+    found = _NUMBERED.fullmatch(text)
+    if found is None:
+        return "say how dates are written with --time_format, such as --time_format=%d/%m/%Y"
+    between, year, before_time, seconds = found.groups()
+    year = "%Y" if len(year) == 4 else "%y"
+    time = f"{before_time}%H:%M{':%S' * bool(seconds)}" if before_time else ""
+    day, month = (f"--time_format='{between.join([*parts, year])}{time}'" for parts in (("%d", "%m"), ("%m", "%d")))
+    return f"say how dates are written, {day} if the day comes first, {month} if the month does"
 
 
 def _missing(value: Any) -> bool:
