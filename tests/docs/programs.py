@@ -153,7 +153,7 @@ def _recommend(words: Sequence[str]) -> None:
     with (
         patch.object(recommend, "check_checkpoint"),
         patch.object(recommend, "check_new_items"),
-        patch.object(recommend, "check_overrides", keys.update),
+        patch.object(recommend, "check_overrides", lambda given, *_: keys.update(given)),
         patch("recbole_kd.serving.trained_model.open_trained"),
         patch.object(recommend, "_recommend", lambda *_: None),
     ):
