@@ -54,8 +54,8 @@ def main() -> int:
         table[~items.isin(later)].to_csv(early / f"{name}.inter", sep="\t", index=False)
         values = {"data_path": place, "checkpoint_dir": str(Path(place, "saved")), "seed": arguments.seed}
         values |= {"show_progress": False, "state": "error", "teacher": arguments.teacher, "student": "BPR"}
-        words = ["--student_content=mlp", *further]
-        result = run("RCEKD", name, config_dict=values, arguments=words)
+        kind = [] if any(word.startswith("--student_content=") for word in further) else ["--student_content=mlp"]
+        result = run("RCEKD", name, config_dict=values, arguments=[*kind, *further])
         trained = open_trained(result.stages[-1].checkpoint)
         found, chance = recall(trained, table[items.isin(later)], sorted(later), folder, name)
     what = {"benchmark": "new_items", "dataset": name, "seed": arguments.seed, "teacher": arguments.teacher}
