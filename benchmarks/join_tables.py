@@ -1,8 +1,9 @@
 """Several comparisons side by side, as Markdown: one metric, a row a model, a column a comparison.
 
-    python benchmarks/join_tables.py text=compare/a,compare/b shuffled=compare/c [--metric='cold, recall@20']
+    python benchmarks/join_tables.py --column=text=compare/a,compare/b --column=shuffled=compare/c
+        [--metric='cold, recall@20']
 
-Each word is a heading and the folders of ``recbole-kd compare`` below it, whose ``table.csv`` are read.
+Each column is a heading and the folders of ``recbole-kd compare`` below it, whose ``table.csv`` are read.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from recbole_kd.foundation.errors import UserError
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("columns", nargs="+", metavar="HEADING=FOLDER,FOLDER")
+    parser.add_argument("--column", action="append", required=True, metavar="HEADING=FOLDER,FOLDER")
     parser.add_argument("--metric", default="recall@20")
     arguments = parser.parse_args()
     rows: dict[str, dict[str, str]] = {}
     headings = []
-    for word in arguments.columns:
+    for word in arguments.column:
         heading, _, folders = word.partition("=")
         headings.append(heading)
         for folder in folders.split(","):
