@@ -23,10 +23,12 @@ import pandas as pd
 import torch
 
 from recbole_kd.data.features import find_modalities, item_ids_of
+from recbole_kd.data.interactions import positives_of
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import open_matrix
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.scoring.ranking import score_blocks
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
 
 CUTOFF = 20
@@ -81,16 +83,12 @@ def recall(trained: TrainedModel, wanted: pd.DataFrame, later: list[str], folder
     for user, item in zip(wanted["user_id:token"], wanted["item_id:token"], strict=True):
         if user in known:
             of_user.setdefault(int(known[user]), set()).add(number[item])
-    users = torch.tensor(sorted(of_user))
-    ranked = scores.score_all(users)
-    ranked[:, 0] = -torch.inf
-    for part in (train, *trained.held_out):
-        own = pd.Series(part.inter_feat[part.iid_field].numpy()).groupby(part.inter_feat[part.uid_field].numpy())
-        for row, user in enumerate(users.tolist()):
-            if user in own.groups:
-                ranked[row, own.get_group(user).to_numpy()] = -torch.inf
-    best = ranked.topk(CUTOFF).indices.tolist()
-    each = [len(of_user[user] & set(row)) / len(of_user[user]) for user, row in zip(users.tolist(), best, strict=True)]
+    own, each = [positives_of(part) for part in (train, *trained.held_out)], []
+    for block in score_blocks(scores, torch.tensor(sorted(of_user))):
+        for lists in own:
+            block.hide(lists)
+        for user, best in zip(block.states.tolist(), block.best(CUTOFF).tolist(), strict=True):
+            each.append(len(of_user[user] & set(best)) / len(of_user[user]))
     return float(np.mean(each)), CUTOFF / (train.item_num - 1 + len(later))
 
 

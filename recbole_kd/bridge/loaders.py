@@ -59,11 +59,8 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
         lent(recbole_data, "FullSortEvalDataLoader", SomeTargetsLoader),
     ):
         loaders = Loaders(*data_preparation(config, dataset))
-    if mask_train_only and isinstance(loaders.test, FullSortEvalDataLoader):
-        _mask_train_only(loaders.test, loaders.train)
-    for loader in (loaders.valid, loaders.test):
-        if ranks_all_items(loader):
-            loader.collate_fn = _FlatCollate(loader)
+    _finish(loaders.valid)
+    _finish(loaders.test, loaders.train if mask_train_only else None)
     return loaders
 
 
@@ -80,11 +77,17 @@ def apart_tests(config: Any, loaders: Loaders) -> dict[str, Any]:
     unseen = ~trained_items(loaders.train_part)[loaders.test._dataset.inter_feat[loaders.train_part.iid_field]]
     for wanted in [*["warm"] * (not bool(unseen.all())), *["cold"] * bool(unseen.any())]:
         test = SomeTargetsLoader(config, loaders.test._dataset, loaders.test._sampler, wanted=wanted)
-        if config["eval_mask"] == "train":
-            _mask_train_only(test, loaders.train)
-        test.collate_fn = _FlatCollate(test)
+        _finish(test, loaders.train if config["eval_mask"] == "train" else None)
         found[wanted] = test
     return found
+
+
+def _finish(loader: Any, mask: Any = None) -> None:
+    """Faster batches of a full ranking; with the training loader as ``mask`` its items alone are left out."""
+    if mask is not None and isinstance(loader, FullSortEvalDataLoader):
+        _mask_train_only(loader, mask)
+    if ranks_all_items(loader):
+        loader.collate_fn = _FlatCollate(loader)
 
 
 def ranks_all_items(loader: Any) -> bool:

@@ -63,15 +63,9 @@ class MultiModalDataset(SoundDataset):
         return self._store.get(modality)
 
     def further_features(self, modality: str, rows: np.ndarray, present: np.ndarray) -> torch.Tensor:
-        """Rows (n, d_m) of items that the data set has not, as :meth:`features` would have them.
+        """Rows of items that the data set has not, as :meth:`features` would have them.
 
-        Args:
-            modality: one of :attr:`modalities`.
-            rows: (n, d_m), zero where there is none.
-            present: which items have one, bool (n,).
-
-        Raises:
-            UserError: they are of another width.
+        Arguments and errors are those of :meth:`~recbole_kd.data.feature_store.FeatureStore.further`.
         """
         return self._store.further(modality, rows, present)
 

@@ -18,6 +18,7 @@ from recbole_kd.data.features import (
     counted_rows,
     find_modalities,
     item_ids_of,
+    load_features,
 )
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
@@ -149,15 +150,20 @@ class FeatureStore:
         return torch.from_numpy(np.where(present[:, None], made, without).astype(np.float32))
 
     def _load(self, modality: str, feature_norm: str) -> np.ndarray:
-        given = self._preloaded.get(modality)
-        source = given.source if given else str(item_ids_of(self.folder, self.name, modality))
-        return complete(*self._raw(modality), self.item_tokens, modality, source, self.missing_features, feature_norm)
+        policies = (self.missing_features, feature_norm)
+        if modality not in self._preloaded:
+            return load_features(*self._file(modality), self.item_tokens, modality, *policies)
+        source = self._preloaded[modality].source
+        return complete(*self._raw(modality), self.item_tokens, modality, source, *policies)
+
+    def _file(self, modality: str) -> tuple[Path, Path]:
+        """Of its matrix, and of the item of each row."""
+        return self._find_files()[modality], item_ids_of(self.folder, self.name, modality)
 
     def _raw(self, modality: str) -> tuple[np.ndarray, np.ndarray]:
         """Rows as they were given, and which items have one."""
         if modality not in self._preloaded:
-            path, ids = self._find_files()[modality], item_ids_of(self.folder, self.name, modality)
-            return aligned_rows(path, ids, self.item_tokens, modality)
+            return aligned_rows(*self._file(modality), self.item_tokens, modality)
         given = self._preloaded[modality]
         aligned = np.zeros(given.matrix.shape, dtype=np.float32)
         for start, block in row_blocks(given.matrix):

@@ -109,8 +109,7 @@ class ContentPath(nn.Module):
     def filled(self, embeddings: Pair) -> Pair:
         """``embeddings`` with what the path makes of those items that training never saw and that have features."""
         users, items = embeddings
-        unseen = ~self.trained & self.described
-        return users, torch.where(unseen.unsqueeze(1), torch.lerp(items, self.best(self.features), self.share), items)
+        return users, mixed(items, self.best(self.features), ~self.trained & self.described, self.share)
 
     def state(self) -> dict[str, Any]:
         """What :class:`recbole_kd.serving.content.StudentContent` reads: tensors and plain values."""
@@ -118,6 +117,11 @@ class ContentPath(nn.Module):
         of_map: dict[str, Any] = {"kind": self.kind, "modalities": list(self.modalities), "weights": weights}
         of_map["sha256"] = sha256_of_tensors(weights)
         return {**of_map, "share": self.share, "features": sketch_of(self.features)}
+
+
+def mixed(items: Tensor, made: Tensor, unseen: Tensor, share: float) -> Tensor:
+    """Item embeddings (n, d), with a share of what a path ``made`` (n, d) where items are ``unseen``, bool (n,)."""
+    return torch.where(unseen.unsqueeze(1), torch.lerp(items, made, share), items)
 
 
 def sketch_of(features: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from recbole_kd.bridge.checkpoint import load_state
 from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import positives_of
-from recbole_kd.distillers.content_path import Kind, content_embeddings, sketch_of
+from recbole_kd.distillers.content_path import Kind, content_embeddings, mixed, sketch_of
 from recbole_kd.foundation.digest import sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.kept import Kept, checked
@@ -87,8 +87,8 @@ class StudentContent:
             raise UserError(
                 f"{self.path} does not fit {checkpoint}, whose items have {items.shape[1]} numbers; delete it"
             )
-        unseen = (~trained_items(self.train) & self.train.described_items()).unsqueeze(1).to(items.device)
-        filled = torch.where(unseen, torch.lerp(items, made, self.state.share), items)
+        unseen = ~trained_items(self.train) & self.train.described_items()
+        filled = mixed(items, made, unseen.to(items.device), self.state.share)
         return ModelScores(scores.model, lambda: (users, filled), positives_of(self.train))
 
 
