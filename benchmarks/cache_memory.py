@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from memory import peak_megabytes
 
+from recbole_kd.ops.ragged import Ragged
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.model_scores import ModelScores
 
@@ -41,11 +41,11 @@ def main() -> None:
     teacher = Teacher(arguments.users, arguments.items, arguments.dimensions)
     random = np.random.default_rng(2020)
     pairs = tuple(random.integers(1, size, 27 * arguments.users) for size in (arguments.users, arguments.items))
-    positives = sp.csr_matrix((np.ones(len(pairs[0]), np.float32), pairs), (arguments.users, arguments.items))
+    seen = Ragged.of_pairs(*map(torch.from_numpy, pairs), arguments.users, arguments.items)
     before = peak_megabytes()
     with tempfile.TemporaryDirectory() as folder:
         scorer = ModelScores(teacher, lambda: (teacher.users, teacher.items))
-        build_cache(folder, scorer, positives, {}, {}, topk=arguments.topk, show_progress=True)
+        build_cache(folder, scorer, seen, {}, {}, topk=arguments.topk, show_progress=True)
         disk = sum(entry.stat().st_size for entry in Path(folder).iterdir()) / 2**20
     found = {"added_megabytes": round(peak_megabytes() - before), "disk_megabytes": round(disk)}
     print(json.dumps({"benchmark": "cache_memory", **vars(arguments), **found}))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from recbole_kd.bridge.given import check_given, check_keys
 from recbole_kd.bridge.properties import known_keys
-from recbole_kd.bridge.recbole_files import general_models, kind_of_other_model
+from recbole_kd.bridge.recbole_files import kind_of_other_model, recommenders, sequential_models
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.foundation.registry import Registry
 from recbole_kd.foundation.user_classes import import_class, is_class_path, source_digest
@@ -53,7 +53,7 @@ DISTILLERS: Registry[type[Distiller[Any]]] = Registry(
 
 def own_names() -> set[str]:
     """Names that RecBole does not have: our models and the distillation methods."""
-    return (MODELS.names() | DISTILLERS.names()) - general_models()
+    return (MODELS.names() | DISTILLERS.names()) - recommenders()
 
 
 _IMPORTED: dict[str, type] = {}  # classes of the user's own, by their names
@@ -69,10 +69,10 @@ def find_model(name: str) -> type:
     """
     check_name(name)
     name = _exact(name.strip())
-    if name in general_models() and not MODELS.is_ours(name):  # nobody else's may change the figures of RecBole's
-        from recbole_kd.bridge.models import recbole_models
+    if name in recommenders() and not MODELS.is_ours(name):  # nobody else's may change the figures of RecBole's
+        from recbole_kd.bridge.models import recbole_model
 
-        return recbole_models()[name]
+        return recbole_model(name)
     if name in MODELS:
         return MODELS.find(name)
     if name in DISTILLERS:
@@ -93,10 +93,10 @@ def check_name(name: str) -> None:
     kind = kind_of_other_model(name)
     if kind:
         raise UserError(
-            f"{name} is a {kind} model of RecBole, of another kind than those that are trained here: only general "
-            "recommenders, which learn from users and items alone, such as BPR or LightGCN"
+            f"{name} is a {kind} model of RecBole, of another kind than those that are trained here: general "
+            "recommenders, such as BPR or LightGCN, and sequential ones, such as SASRec"
         )
-    hint = did_you_mean(name, own_names() | general_models())
+    hint = did_you_mean(name, own_names() | recommenders())
     if set(name) & set(".:/"):
         hint = "; a class of your own is written as package.module:Class"
     hint = hint or f"; see recbole-kd train --help, and give a class of your own as --model=package.module:{name}"
@@ -109,23 +109,23 @@ def find_or_import_model(name: str) -> type:
     Importing runs the module, so the name must come from the user, never from a file that may be a stranger's.
 
     Raises:
-        UserError: also if the class cannot be imported, is no general recommender, or has the name of another model.
+        UserError: also if the class cannot be imported, is no recommender, or has the name of another model.
     """
     if not is_class_path(name):
         return find_model(name)
-    from recbole_kd.bridge.recbole import GeneralRecommender
+    from recbole_kd.bridge.recbole import GeneralRecommender, SequentialRecommender
     from recbole_kd.distillers.method import DistillationMethod
 
-    found = import_class(name)
-    if not issubclass(found, GeneralRecommender) or issubclass(found, DistillationMethod):
-        raise UserError(f"{name}: the class is no subclass of RecBole's GeneralRecommender")
+    found: Any = import_class(name)
+    if not issubclass(found, (GeneralRecommender, SequentialRecommender)) or issubclass(found, DistillationMethod):
+        raise UserError(f"{name}: the class is no subclass of RecBole's GeneralRecommender or SequentialRecommender")
     own = found.__name__
-    if kind_of_other_model(own) or own in own_names() | general_models() or _IMPORTED.get(own, found) is not found:
+    if kind_of_other_model(own) or own in own_names() | recommenders() or _IMPORTED.get(own, found) is not found:
         raise UserError(f"{name}: another model is called {own} too; give the class another name")
     if "model_source" not in vars(found):
-        found.model_source = source_digest(found)  # type: ignore[attr-defined]
+        found.model_source = source_digest(found)
     _IMPORTED[own] = found
-    return found
+    return _IMPORTED[own]
 
 
 def check_or_import_model(name: str) -> None:
@@ -136,6 +136,20 @@ def check_or_import_model(name: str) -> None:
         check_name(name)
 
 
+def reads_histories(name: str) -> bool:
+    """Whether a model is a sequential one; of RecBole's and ours nothing is imported to find out."""
+    name = _exact(name.strip())
+    if name in sequential_models():
+        return True
+    if name in recommenders() or name in DISTILLERS:
+        return False
+    if MODELS.is_ours(name):
+        return ".sequential." in MODELS.module_of(name)
+    from recbole_kd.bridge.models import is_sequential
+
+    return is_sequential(find_or_import_model(name))
+
+
 def is_method(name: str) -> bool:
     """Whether a name means a method of distillation, and no model; nothing is imported.
 
@@ -144,7 +158,7 @@ def is_method(name: str) -> bool:
     """
     check_or_import_model(name)
     name = _exact(name.strip())
-    return name in DISTILLERS and name not in general_models() and name not in MODELS
+    return name in DISTILLERS and name not in recommenders() and name not in MODELS
 
 
 def keys_of_model(name: str) -> frozenset[str]:
@@ -164,11 +178,11 @@ def is_known(name: str) -> bool:
 
 def _is_at_hand(name: str) -> bool:
     """Whether it is a model's of RecBole, of us or of this process; what other packages offer is slow to find out."""
-    return name in general_models() or MODELS.is_ours(name) or DISTILLERS.is_ours(name) or name in _IMPORTED
+    return name in recommenders() or MODELS.is_ours(name) or DISTILLERS.is_ours(name) or name in _IMPORTED
 
 
 def _known_names() -> set[str]:
-    return MODELS.names() | DISTILLERS.names() | general_models() | _IMPORTED.keys()
+    return MODELS.names() | DISTILLERS.names() | recommenders() | _IMPORTED.keys()
 
 
 def _exact(name: str) -> str:
@@ -187,7 +201,7 @@ def check_config(
     arguments: Sequence[str] = (),
 ) -> None:
     """Refuse what :func:`make_config` refuses, as far as nothing need be imported for it; its arguments and errors."""
-    check_given(model, dataset, config_file_list or (), config_dict or {}, arguments, _name_in_files)
+    check_given(model, dataset, config_file_list or (), config_dict or {}, arguments, _name_in_files, reads_histories)
 
 
 def check_overrides(values: Mapping[str, Any], options: Collection[str] = ()) -> None:
@@ -211,7 +225,7 @@ def _name_in_files(name: str) -> str | None:
         return None
     check_name(name)
     name = _exact(name.strip())
-    return name if name in general_models() or MODELS.is_ours(name) or DISTILLERS.is_ours(name) else None
+    return name if name in recommenders() or MODELS.is_ours(name) or DISTILLERS.is_ours(name) else None
 
 
 @cache

@@ -52,6 +52,27 @@ def checkerboard(tmp_path, monkeypatch) -> str:
 
 
 @pytest.fixture
+def ring(tmp_path, monkeypatch) -> str:
+    """Histories with a known right answer, in a working folder of its own: after each item comes the next of twelve.
+
+    48 users walk 3 to 11 steps from an item of their own; one has two interactions, one a single one.
+    """
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "dataset" / "ring"
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    lengths = [2, 1, *random.integers(3, 12, 46).tolist()]
+    rows = [
+        f"u{user}\ti{(first + step) % 12}\t{10 * user + step}"
+        for user, (first, length) in enumerate(zip(random.integers(0, 12, 48).tolist(), lengths, strict=True))
+        for step in range(length)
+    ]
+    random.shuffle(rows)
+    (folder / "ring.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n" + "\n".join(rows) + "\n")
+    return "ring"
+
+
+@pytest.fixture
 def bpr(checkerboard, capsys) -> str:
     """The checkpoint of a BPR trained on the checkerboard."""
     path = train("BPR")

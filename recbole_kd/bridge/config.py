@@ -13,8 +13,11 @@ from recbole.config import Config
 
 from recbole_kd.bridge import compat, given, properties
 from recbole_kd.bridge.dataset_yaml import dataset_name
-from recbole_kd.bridge.given import OF_STAGE, STAGES, model_names
+from recbole_kd.bridge.given import OF_STAGE
+from recbole_kd.bridge.given_models import STAGES, model_names, models_of_stages
+from recbole_kd.bridge.history_keys import history_defaults, is_of_histories
 from recbole_kd.bridge.model_keys import declared_settings, own_defaults
+from recbole_kd.bridge.models import is_sequential
 from recbole_kd.bridge.no_pickles import refuse_pickles
 from recbole_kd.bridge.run_checks import check_run, tidied
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
@@ -112,6 +115,13 @@ class KDConfig(Config):
                 given.check_dataset_yaml(file, self._known_keys())
             self.internal_config_dict.update(values)
             self._method_values.update(values if file in own else {})
+        values = {**self.internal_config_dict, **self.external_config_dict}
+        if is_of_histories(model_class, values, self._is_sequential):
+            defaults = history_defaults(model, dataset, values, is_sequential(model_class))
+            self.internal_config_dict.update(defaults)
+
+    def _is_sequential(self, model: str | type) -> bool:
+        return is_sequential(model if isinstance(model, type) else self._find_model(model))
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         """Merge and check before RecBole works with the values, whose own errors are tracebacks."""
@@ -134,7 +144,7 @@ class KDConfig(Config):
         return ",".join(found if found.lower() == name.lower() else name for name, found in classes)
 
     def _known_keys(self) -> frozenset[str]:
-        names = given.models_of_stages({**self.internal_config_dict, **self.external_config_dict})
+        names = models_of_stages({**self.internal_config_dict, **self.external_config_dict})
         models = [self.model_class, *(self._find_model(name) for name in names if name)]
         return properties.known_keys().union(*map(_own_keys, models))
 
@@ -160,6 +170,8 @@ class KDConfig(Config):
             for prefix in prefixes:
                 own = {key: value for key, value in source.items() if key.startswith(prefix)}
                 values |= {key.removeprefix(prefix): value for key, value in own.items()}
+        if self["histories"]:
+            values["histories"] = True
         config = type(self)(model=model_class, dataset=self.dataset, config_dict=values, find_model=self._find_model)
         config.stage = stage
         return config

@@ -109,7 +109,7 @@ class DistillingMixin(SafeTrainerMixin):
 
     def add_terms(self, batch: Interaction, own_loss: Any) -> Tensor | tuple[Tensor, ...]:
         """The student's own loss of a batch, which ``own_loss()`` gives, with the distiller's terms added."""
-        with propagate_once(self.model):
+        with propagate_once(self.model), self.scores.within(batch):
             base = own_loss()
             terms = self.distiller(self.scores, batch)
             if self.distiller.content is not None:

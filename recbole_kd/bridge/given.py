@@ -13,13 +13,14 @@ from typing import Any
 
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.dataset_yaml import check_dataset_keys, dataset_name
+from recbole_kd.bridge.given_models import models_of_stages
+from recbole_kd.bridge.history_keys import history_defaults, is_of_histories
 from recbole_kd.bridge.model_keys import settings_of_recbole
 from recbole_kd.bridge.run_checks import check_settings, tidied
 from recbole_kd.bridge.run_settings import RunSettings
 from recbole_kd.bridge.written_values import literal, parse_arguments, read_yaml
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
-STAGES = ("teacher", "assistant", "student")
 OF_STAGE = re.compile(r"^(teacher\d*|assistant|student)_")
 
 
@@ -30,6 +31,7 @@ def check_given(
     config_dict: Mapping[str, Any],
     arguments: Sequence[str],
     spelt: Callable[[str], str | None],
+    reads_histories: Callable[[str], bool],
 ) -> None:
     """Refuse what :class:`~recbole_kd.bridge.config.KDConfig` would refuse for certain.
 
@@ -41,6 +43,7 @@ def check_given(
         arguments: command-line words.
         spelt: from the name of a model to the one that its YAML files have; None where only its class would tell its
             keys, and nothing more is checked then; a UserError where there is no such model.
+        reads_histories: whether the model of a name is sequential.
 
     Raises:
         UserError: an unknown model, data set or key, a value of a wrong type or range, an unreadable file.
@@ -58,6 +61,8 @@ def check_given(
     if None in [spelt(one) for one in models_of_stages(values | given) if one]:
         return
     check_keys(given, properties.known_keys())
+    if is_of_histories(found, values | given, reads_histories):
+        values |= history_defaults(found, name, values | given, reads_histories(found))
     values = tidied(values | given)
     check_settings(RunSettings.read(values))
     settings_of_recbole(found).read(values)
@@ -105,17 +110,6 @@ def data_path_of(given: Mapping[str, Any]) -> str:
     if not isinstance(path, str | Path):
         raise UserError(f"data_path={path!r} is no folder; give the one that holds the data set's")
     return str(path)
-
-
-def model_names(value: Any) -> list[str]:
-    """Names separated by commas, or a list of them; none where there is no value, or one that is no name."""
-    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else []
-    return [str(part).strip() for part in parts]
-
-
-def models_of_stages(values: Mapping[str, Any]) -> list[str]:
-    """The models of teacher, assistant and student, as far as they are named."""
-    return [name for stage in STAGES for name in model_names(values.get(stage))]
 
 
 def default_files(model: str, dataset: str, data_path: str, tuned: Any = True) -> list[Path]:

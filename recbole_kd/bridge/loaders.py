@@ -18,6 +18,7 @@ from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.bridge.sampling import TabledSampler
 from recbole_kd.bridge.targets import SomeTargetsLoader, trained_items
 from recbole_kd.bridge.train_loader import SlicedTrainLoader
+from recbole_kd.bridge.window_loader import WindowLoader
 from recbole_kd.ops.ragged import Ragged
 
 
@@ -52,16 +53,40 @@ def prepare_loaders(config: Any, dataset: Any, mask_train_only: bool) -> Loaders
 
     Pickled loaders that lie in ``checkpoint_dir`` are not looked at.
     """
+    windows = getattr(config.model_class, "encodes_once", False)
     with (
         no_saved_loaders(),
         lent(recbole_data, "Sampler", TabledSampler),
-        lent(recbole_data, "TrainDataLoader", SlicedTrainLoader),
-        lent(recbole_data, "FullSortEvalDataLoader", SomeTargetsLoader),
+        lent(recbole_data, "TrainDataLoader", WindowLoader if windows else SlicedTrainLoader),
+        lent(recbole_data, "FullSortEvalDataLoader", HistoryTestLoader if config["histories"] else SomeTargetsLoader),
     ):
         loaders = Loaders(*data_preparation(config, dataset))
+    if config["histories"]:
+        return loaders
     _finish(loaders.valid)
     _finish(loaders.test, loaders.train if mask_train_only else None)
     return loaders
+
+
+class HistoryTestLoader(FullSortEvalDataLoader):
+    """RecBole's full ranking of sequential models, for any model: each row's target, nothing of its history left out.
+
+    A general model reads the user of a row, and is so ranked on the same users and items by the same rule.
+    """
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whatever the model is."""
+        return True
+
+    @is_sequential.setter
+    def is_sequential(self, value: bool) -> None: ...
+
+    @property
+    def uid_list(self) -> Tensor:
+        """The user of each row, (n_rows,)."""
+        users: Tensor = self._dataset.inter_feat[self.uid_field]
+        return users
 
 
 def apart_tests(config: Any, loaders: Loaders) -> dict[str, Any]:
@@ -92,7 +117,7 @@ def _finish(loader: Any, mask: Any = None) -> None:
 
 def ranks_all_items(loader: Any) -> bool:
     """Whether a loader's evaluation is a full ranking of users."""
-    return isinstance(loader, FullSortEvalDataLoader) and not loader.is_sequential
+    return isinstance(loader, FullSortEvalDataLoader)
 
 
 class _FlatCollate:

@@ -54,6 +54,7 @@ _WORDS: dict[tuple[str, str], Any] = {
     ("NAIS", "algorithm"): Literal["prod", "concat"],
     ("NNCF", "neigh_info_method"): Literal["random", "knn", "louvain"],
     ("RaCT", "train_stage"): Literal["actor_pretrain", "critic_pretrain", "finetune"],
+    ("S3Rec", "train_stage"): Literal["pretrain", "finetune"],
     ("SGL", "type"): Literal["ED", "ND", "RW"],
     ("SimpleX", "aggregator"): Literal["mean", "user_attention", "self_attention"],
 }
@@ -114,6 +115,8 @@ def _type_of(model: str, key: str, default: Any) -> Any:
     """Of a key's value, from that of its default."""
     if (model, key) in _WORDS:
         return _WORDS[model, key]
+    if key == "loss_type":
+        return Literal["BPR", "CE"]
     if key.endswith("_path"):
         return _Path
     if isinstance(default, bool | str):
@@ -123,6 +126,8 @@ def _type_of(model: str, key: str, default: Any) -> Any:
         of_terms = bool(default) and isinstance(default[0], float)  # a number for each of some terms
         bounds = Field(min_length=len(default), max_length=len(default)) if of_terms else Field()
         return Annotated[list[inside], bounds]
+    if isinstance(default, int) and default < 0:
+        return int
     if isinstance(default, int) and key not in _NUMBERS:
         return CountOrZero if key in _MAY_BE_ZERO or default == 0 else Count
     if isinstance(default, int | float):

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import cache
+from importlib import import_module
 
 from recbole_kd.bridge import lightly  # noqa: F401
 
 # isort: split
-from recbole.model import general_recommender
 from recbole.utils import ModelType
 
-from recbole_kd.bridge.recbole import AbstractRecommender, GeneralRecommender
+from recbole_kd.bridge.recbole import AbstractRecommender
+from recbole_kd.bridge.recbole_files import general_models, sequential_models
+
+
+def recbole_model(name: str) -> type:
+    """RecBole's class of a general or sequential recommender, by its name."""
+    kind = "sequential" if name in sequential_models() else "general"
+    found: type = getattr(import_module(f"recbole.model.{kind}_recommender"), name)
+    return found
 
 
 @cache
 def recbole_models() -> dict[str, type]:
     """RecBole's general recommenders by class name."""
-    return {
-        name: value
-        for name, value in vars(general_recommender).items()
-        if inspect.isclass(value) and issubclass(value, GeneralRecommender)
-    }
+    return {name: recbole_model(name) for name in general_models()}
+
+
+@cache
+def sequential_classes() -> dict[str, type]:
+    """RecBole's sequential recommenders by class name."""
+    return {name: recbole_model(name) for name in sequential_models()}
+
+
+def is_sequential(model: type) -> bool:
+    """Whether a model scores by histories, and not by users."""
+    return getattr(model, "type", None) == ModelType.SEQUENTIAL
 
 
 def is_computed_at_once(model: type) -> bool:

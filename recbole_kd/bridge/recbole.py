@@ -20,6 +20,7 @@ __all__ = [
     "Interaction",
     "RecBoleBPR",
     "RecBoleLightGCN",
+    "SequentialRecommender",
     "calculate_valid_score",
     "data_preparation",
     "init_seed",
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
         def __init__(self, interaction: Mapping[str, Any]) -> None: ...
         def __getitem__(self, key: Any) -> Any: ...
         def __len__(self) -> int: ...
+        def __contains__(self, item: object) -> bool: ...
+        def update(self, new_inter: Interaction) -> None: ...
         def to(self, device: torch.device | str) -> Interaction: ...
 
     class Dataset:
@@ -110,6 +113,21 @@ if TYPE_CHECKING:
         n_items: int
         device: torch.device
         input_type: InputType
+        other_parameter_name: list[str]
+
+        def __init__(self, config: Config, dataset: Dataset) -> None: ...
+
+    class SequentialRecommender(AbstractRecommender):
+        """A model of histories: columns of them by the names in its attributes."""
+
+        USER_ID: str
+        ITEM_ID: str
+        ITEM_SEQ: str
+        ITEM_SEQ_LEN: str
+        NEG_ITEM_ID: str
+        n_items: int
+        max_seq_length: int
+        device: torch.device
         other_parameter_name: list[str]
 
         def __init__(self, config: Config, dataset: Dataset) -> None: ...
@@ -168,7 +186,7 @@ else:
     from recbole.data.dataloader import FullSortEvalDataLoader
     from recbole.data.dataset import Dataset
     from recbole.data.interaction import Interaction
-    from recbole.model.abstract_recommender import AbstractRecommender, GeneralRecommender
+    from recbole.model.abstract_recommender import AbstractRecommender, GeneralRecommender, SequentialRecommender
     from recbole.model.general_recommender.bpr import BPR as RecBoleBPR
     from recbole.model.general_recommender.lightgcn import LightGCN as RecBoleLightGCN
     from recbole.model.init import xavier_uniform_initialization

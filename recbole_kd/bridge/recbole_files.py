@@ -8,14 +8,16 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-_OF_MODEL = re.compile(r"^from recbole\.model\.general_recommender\.\w+ import (\w+)$", re.MULTILINE)
+_OF_MODEL = re.compile(r"^from recbole\.model\.\w+\.\w+ import (\w+)$", re.MULTILINE)
 _OF_METRIC = re.compile(r"^class (\w+)\((\w+)Metric\):$", re.MULTILINE)
 _OTHER_KINDS = {
     "context_aware_recommender": "context-aware",
-    "sequential_recommender": "sequential",
     "knowledge_aware_recommender": "knowledge-aware",
     "exlib_recommender": "decision-tree",
+    "sequential_recommender": "sequential (with a data set of its own)",
 }
+# sequential models for which RecBole has a data set of their own: negative histories, or a knowledge graph
+_WITH_OWN_DATA = frozenset({"DIEN", "GRU4RecKG", "KSR"})
 
 
 def _folder() -> Path:
@@ -34,8 +36,22 @@ def general_models() -> frozenset[str]:
     return frozenset(_OF_MODEL.findall(_text("model/general_recommender/__init__.py")))
 
 
+@cache
+def sequential_models() -> frozenset[str]:
+    """The names of RecBole's sequential recommenders that read nothing but histories and features."""
+    return frozenset(_OF_MODEL.findall(_text("model/sequential_recommender/__init__.py"))) - _WITH_OWN_DATA
+
+
+@cache
+def recommenders() -> frozenset[str]:
+    """The names of RecBole's models that are trained here: general and sequential ones."""
+    return general_models() | sequential_models()
+
+
 def kind_of_other_model(name: str) -> str:
-    """The kind of a model of RecBole that is no general recommender, ``""`` where it is none."""
+    """The kind of a model of RecBole that is not trained here, ``""`` where it is none."""
+    if name in recommenders():
+        return ""
     for folder, kind in _OTHER_KINDS.items():
         if name.isidentifier() and (FOLDER / "model" / folder / f"{name.lower()}.py").is_file():
             return kind

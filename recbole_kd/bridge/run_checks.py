@@ -51,6 +51,7 @@ def check_run(settings: RunSettings, model: type) -> None:
     check_settings(settings)
     _check_negatives(settings, model)
     _check_lazy_adam(settings)
+    _check_transform(settings)
 
 
 def check_settings(settings: RunSettings) -> None:
@@ -128,6 +129,14 @@ def _check_lazy_adam(settings: RunSettings) -> None:
                 f"lazy_adam moves the rows of a batch alone, by Adam, and {key}={value} concerns all rows or another "
                 "optimiser; leave one of the two out, or write student_lazy_adam for the student alone"
             )
+
+
+def _check_transform(settings: RunSettings) -> None:
+    if settings.transform and not settings.histories:
+        raise UserError(
+            f"transform={settings.transform}: RecBole's transforms are of sequences, which no general recommender has; "
+            "leave it out"
+        )
 
 
 def _check_negatives(settings: RunSettings, model: type) -> None:

@@ -38,6 +38,7 @@ class Effect(Enum):
 _MOST_WORKERS = 128  # processes that load batches
 _MOST_THREADS = 1024
 _STATES = ("info", "debug", "warning", "error", "critical")
+_TRANSFORMS = ("mask_itemseq", "inverse_itemseq", "crop_itemseq", "reorder_itemseq")  # RecBole's, of histories
 _OF_A_STAGE = frozenset({Effect.FIGURES, Effect.YARDSTICK})
 
 
@@ -108,9 +109,9 @@ def _held_out(value: Any) -> Any:
         raise refused("write cold_items=0.1 to hold a tenth of the items out of training") from None
 
 
-def _no_transform(value: Any) -> Any:
-    if value is not None:
-        raise refused("RecBole's transforms are of sequences, which no general recommender has; leave it out")
+def _transform(value: Any) -> Any:
+    if value not in (None, *_TRANSFORMS):
+        raise refused(f"write one of {', '.join(_TRANSFORMS)}, or leave it out")
     return value
 
 
@@ -153,13 +154,15 @@ class RunSettings(FeatureSettings, DataSettings):
     require_pow: bool = False
     enable_amp: bool = False
     enable_scaler: bool = False
-    transform: Annotated[Any, BeforeValidator(_no_transform)] = None
+    transform: Annotated[Any, BeforeValidator(_transform)] = None
     shuffle: bool = True
     reproducibility: bool = True
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     eval_args: EvalArgs
     split: Annotated[Any, BeforeValidator(_held_out), Effect.YARDSTICK] = None
     eval_items: Annotated[Literal["all", "warm", "cold"], Effect.YARDSTICK] = "all"
+    histories: Annotated[bool, Effect.YARDSTICK] = False
+    MAX_ITEM_LIST_LENGTH: Annotated[Count | None, Effect.FIGURES] = None  # of a model, and no yardstick
     repeatable: bool = False
     metric_decimal_place: _Decimals = 4
     topk: Annotated[Count | list[Count], BeforeValidator(_cutoffs)]
@@ -179,6 +182,8 @@ class RunSettings(FeatureSettings, DataSettings):
     cache_topk: Annotated[Count, Effect.RUN]
     cache_dtype: Annotated[Literal["float32", "float16"] | None, Effect.RUN]
     mask_train_positives: Annotated[bool, Effect.RUN]
+
+    kd_positions: Annotated[Literal["last", "all"], Effect.RUN] = "last"
 
     baseline: _Flag
     resume: _Flag

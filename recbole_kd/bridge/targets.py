@@ -8,6 +8,7 @@ import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
 from torch import Tensor
 
+from recbole_kd.bridge.histories import interactions_of
 from recbole_kd.foundation.errors import UserError
 
 _NAMED = {"warm": "an item that training has", "cold": "an item that training never saw"}
@@ -16,7 +17,7 @@ _NAMED = {"warm": "an item that training has", "cold": "an item that training ne
 def trained_items(train: Any) -> Tensor:
     """Which items have an interaction of the training part, bool (item_num,)."""
     found = torch.zeros(train.item_num, dtype=torch.bool)
-    found[train.inter_feat[train.iid_field]] = True
+    found[interactions_of(train)[train.iid_field]] = True
     return found
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FEW_USERS = 20  # of which a table is still read
 
 HELP = """\
-usage: recbole-kd recommend --checkpoint=PATH --users=TOKENS [--topk=10] [--any_key=value ...]
+usage: recbole-kd recommend --checkpoint=PATH --users=TOKENS | --history=ITEMS [--topk=10] [--any_key=value ...]
 
 Print the best items of users by a trained model, a distilled student among them. Model, data set and settings come
 from the checkpoint; stdout holds the result alone.
@@ -36,8 +36,11 @@ from the checkpoint; stdout holds the result alone.
   --checkpoint=PATH      a checkpoint of ours or one that RecBole saved; no code in it is executed
   --users=TOKENS         raw user tokens, separated by commas; @FILE: one a line, or a table whose first line names
                          the column; all: every user
+  --history=ITEMS        instead of users, raw item ids separated by commas, the earliest first: the list of somebody
+                         who is in no data, by a sequential model
   --topk=10              length of the lists
-  --seen=true            keep items that the user has interacted with in training
+  --seen=true            keep items that the user has interacted with in training; a sequential model goes by all that
+                         is known of a user, and leaves all of it out
   --hide=all             leave out those of validation and test too: all that the user is known to have
   --untrained=true       rank items without a training interaction too, of which most models have learnt nothing
   --new_items=FILE       rank items too that the data set does not have: a table with the columns that their features
@@ -60,7 +63,8 @@ class Options(Settings):
     """The keys that are the command's own; all others are the config's."""
 
     checkpoint: str
-    users: str
+    users: str | None = None
+    history: str | None = None
     topk: Count = 10
     seen: bool = False
     hide: Literal["training", "all"] = "training"
@@ -89,9 +93,12 @@ def main(words: Sequence[str]) -> int:
     given = parse_arguments(joined(words))
     if "config_files" in given:
         raise UserError("recommend reads no --config_files, since the checkpoint has the settings; give --key=value")
-    for key, what in (("checkpoint", "PATH"), ("users", "TOKENS")):
-        if not given.get(key):
-            raise UserError(f"no {key} is given; add --{key}={what}")
+    if not given.get("checkpoint"):
+        raise UserError("no checkpoint is given; add --checkpoint=PATH")
+    if not given.get("users") and "history" not in given:
+        raise UserError("no users are given; add --users=TOKENS, or --history=ITEMS of somebody who is in no data")
+    if given.get("users") and "history" in given:
+        raise UserError("users and history are both given; leave out one")
     options = read_options(Options, given)
     if options.users == "all" and not options.output and sys.stdout.isatty():
         raise UserError("the lists of all users do not fit a terminal; write them to a file with --output=FILE")
@@ -125,8 +132,9 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
     from recbole_kd.serving.recommend import Recommender, skipped
 
     kept: dict[str, Any] = {"seen": options.seen, "hide": options.hide, "untrained": options.untrained}
-    recommender = Recommender(trained, options.topk, cache_dir=options.cache_dir, **kept, new_items=_new(options))
-    tokens = _tokens(options.users, trained.train.uid_field)
+    kept |= {"new_items": _new(options), "history": _history(options.history)}
+    recommender = Recommender(trained, options.topk, cache_dir=options.cache_dir, **kept)
+    tokens = _tokens(options.users or "all", trained.train.uid_field)
     users, unknown = recommender.find(tokens, skip_unknown=options.skip_unknown)
     unsure = "" if trained.verified else "; it does not name its data, so only sizes were compared"
     print(f"{trained.config.model} of {trained.checkpoint}, data set in {trained.data_path}{unsure}", file=sys.stderr)
@@ -164,6 +172,10 @@ def _new(options: Options) -> NewSource | None:
         return None
     encoders = options.text_encoder, options.image_encoder
     return NewSource(options.new_items, options.new_pictures, options.new_items_encoding, *encoders)
+
+
+def _history(items: str | None) -> list[str] | None:
+    return None if items is None else [token.strip() for token in str(items).split(",") if token.strip()]
 
 
 def _warn(said: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
+from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.dataset import SoundDataset
+from recbole_kd.bridge.histories import Histories
+from recbole_kd.bridge.models import is_sequential
 from recbole_kd.bridge.recbole import Config
 from recbole_kd.bridge.run_settings import FeatureSettings
 from recbole_kd.data import ml100k
@@ -117,6 +121,53 @@ class MultiModalDataset(SoundDataset):
             field: Preloaded(matrix, present, f"field {field!r} of preload_weight")
             for field, (matrix, present) in self.preloaded_of_items().items()
         }
+
+
+class HistoryDataset(MultiModalDataset, Histories):
+    """The same of histories: for sequential models, and for general ones beside them."""
+
+    def build(self) -> list[Self]:
+        """Split once, by time; each user's last interactions are held out.
+
+        Raises:
+            UserError: also where items are to be held out, or parts lie in files of their own.
+        """
+        if self._splits is None:
+            if self.config["split"]:
+                raise UserError(
+                    f"split: {self.config['split']} holds items out of histories, which would have gaps; leave it out"
+                )
+            self.note_training(super().build())
+        return super().build()
+
+    def for_model(self, config: KDConfig) -> Self:
+        """The same split as the model of a stage reads it.
+
+        A sequential model has histories of at most ``MAX_ITEM_LIST_LENGTH`` events. A general one trains on the
+        interactions of training, and is tested on the same rows.
+        """
+        found = copy(self)
+        parts = [part.cut_to(config["MAX_ITEM_LIST_LENGTH"]) for part in self.build()]
+        if not is_sequential(config.model_class):
+            parts[0] = parts[0].as_pairs()
+        found._splits = parts  # noqa: SLF001 - a copy of itself
+        return found
+
+
+def open_dataset(config: KDConfig) -> MultiModalDataset:
+    """Read the data set of a run.
+
+    Raises:
+        UserError: as :class:`MultiModalDataset`; histories from files that hold the parts of a split.
+    """
+    if not config["histories"]:
+        return MultiModalDataset(config)
+    if config["benchmark_filename"] is not None:
+        raise UserError(
+            f"histories are cut from one file of interactions with times, and the data set {config['dataset']!r} lies "
+            "in a file a part (benchmark_filename); put all into one .inter file"
+        )
+    return HistoryDataset(config)
 
 
 def _modality_list(value: Any) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from recbole_kd.bridge.histories import Histories
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.data.interactions import pairs_of
@@ -24,10 +25,13 @@ def identity_of(dataset: Dataset, name: str, seed: int, numerics: str = NUMERICS
 
     Returns:
         ``version`` (the numerics), ``dataset``, ``seed``, and sha256 digests of the user tokens (``users``), of the
-        item tokens (``items``), both in the order of their ids, and of the training pairs in any order (``train``).
+        item tokens (``items``), both in the order of their ids, and of the training pairs (``train``), in any order
+        unless they are histories, of which it counts.
     """
     users, items = (ids.numpy().astype(np.int64) for ids in pairs_of(dataset))
-    pairs = np.sort(users * dataset.item_num + items)
+    pairs = users * dataset.item_num + items
+    if not isinstance(dataset, Histories):
+        pairs = np.sort(pairs)
     tokens = {"users": dataset.uid_field, "items": dataset.iid_field}
     digests = {
         key: sha256_of_values([str(token) for token in dataset.field2id_token[field]]) for key, field in tokens.items()
@@ -47,6 +51,8 @@ def data_digest(loaders: Loaders, model: type, with_features: bool = False) -> s
     for part in loaders.parts():
         for column in (part.uid_field, part.iid_field):
             digest.update(np.ascontiguousarray(part.inter_feat[column].numpy()).tobytes())
+        if isinstance(part, Histories):  # rows have no first items
+            digest.update(np.ascontiguousarray(part.events[part.iid_field].numpy()).tobytes())
     dataset = loaders.train_part
     digest.update("\n".join(map(str, dataset.field2id_token[dataset.iid_field])).encode())
     read = with_features or getattr(model, "reads_features", False)

@@ -6,14 +6,16 @@ import numpy as np
 import scipy.sparse as sp
 from torch import Tensor
 
+from recbole_kd.bridge.histories import interactions_of
 from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.ops.graph import interaction_matrix
 from recbole_kd.ops.ragged import Ragged
 
 
 def pairs_of(dataset: Dataset) -> tuple[Tensor, Tensor]:
-    """Internal user and item ids of all interactions, int64 (n,) each."""
-    users, items = (dataset.inter_feat[field].long() for field in (dataset.uid_field, dataset.iid_field))
+    """Internal user and item ids of all interactions, int64 (n,) each; of the training part with the histories'."""
+    events = interactions_of(dataset)
+    users, items = (events[field].long() for field in (dataset.uid_field, dataset.iid_field))
     return users, items
 
 

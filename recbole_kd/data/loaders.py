@@ -9,7 +9,7 @@ from recbole_kd.bridge.loaders import Loaders as Loaders
 from recbole_kd.bridge.loaders import prepare_loaders
 from recbole_kd.bridge.models import scores_all_items
 from recbole_kd.bridge.refusals import in_one_sentence
-from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.dataset import HistoryDataset, MultiModalDataset
 from recbole_kd.data.interactions import pairs_of
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.blocks import PAIRS_AT_ONCE, SCORES_AT_ONCE, rows_at_once
@@ -61,8 +61,11 @@ def make_loaders(config: KDConfig, dataset: MultiModalDataset) -> Loaders:
     """
     if "eval_batch_size" not in config.external_config_dict:
         numbers = SCORES_AT_ONCE if scores_all_items(config.model_class) else PAIRS_AT_ONCE
-        config["eval_batch_size"] = rows_at_once(dataset.item_num, numbers) * dataset.item_num
+        rows = rows_at_once(dataset.item_num, numbers)
+        config["eval_batch_size"] = rows if config["histories"] else rows * dataset.item_num
     dataset.build()  # or a sentence of its own
+    if isinstance(dataset, HistoryDataset):
+        dataset = dataset.for_model(config)
     try:
         with in_one_sentence(f"the data set {config.dataset!r} cannot be sampled with these settings"):
             return prepare_loaders(config, dataset, mask_train_only=config["eval_mask"] == "train")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recbole_kd.bridge.histories import interactions_of
 from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.foundation.digest import sha256_of_values
 
@@ -28,7 +29,7 @@ def kept_tokens(dataset: Dataset) -> dict[str, Any]:
         ``interactions``: how many there are for training.
     """
     packed = {part: _pack(tokens) for part, tokens in _tokens_of(dataset).items()}
-    return {**packed, "interactions": len(dataset.inter_feat)}
+    return {**packed, "interactions": len(interactions_of(dataset))}
 
 
 def difference(state: Mapping[str, Any], here: Mapping[str, Any], dataset: Dataset) -> tuple[str, str] | None:
@@ -56,7 +57,7 @@ def difference(state: Mapping[str, Any], here: Mapping[str, Any], dataset: Datas
         return f"other {' and '.join(other)}", "; ".join(filter(None, how))
     if recorded.get("train") == here["train"]:
         return None
-    count, found = kept.get("interactions"), len(dataset.inter_feat)
+    count, found = kept.get("interactions"), len(interactions_of(dataset))
     told = isinstance(count, int) and count != found
     return "other training interactions", f"{count:,} there and {found:,} here" if told else ""
 

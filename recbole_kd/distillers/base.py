@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.recbole import Dataset, GeneralRecommender, Interaction
+from recbole_kd.data.states import States, states_of
 from recbole_kd.foundation.settings import Count, Settings
 from recbole_kd.scoring.scores import Scores
 
@@ -101,6 +102,7 @@ class Distiller(nn.Module, Generic[OwnSettings]):
         several_teachers: whether ``--teacher=A,B`` is welcome.
         settings: those of :attr:`settings_class`, checked.
         teachers: what each of them gives.
+        states: whom items are scored for, the rows of a teacher's scores.
         diagnostics: what the log and the history tell of an epoch besides losses: numbers, or lists of them.
         content: what learns to make the student's item embeddings of content, where the run asks for it.
     """
@@ -111,6 +113,7 @@ class Distiller(nn.Module, Generic[OwnSettings]):
     renamed: ClassVar[Mapping[str, str]] = {"teachers": "teacher_models"}  # in snapshots of release 0.1.0
     settings: OwnSettings
     teachers: tuple[Teacher, ...]
+    states: States
     generator: torch.Generator
     diagnostics: dict[str, Any]
     content: ContentPath | None
@@ -135,6 +138,7 @@ class Distiller(nn.Module, Generic[OwnSettings]):
         super().__init__()
         self.settings = self.settings_class.read(config)  # type: ignore[assignment]
         self.teachers = tuple(teachers)
+        self.states = states_of(config, dataset)
         self.content = None
         if Need.MODEL in self.needs:
             # submodules called teacher…: their frozen parameters are left out of snapshots

@@ -12,7 +12,6 @@ from torch.utils.checkpoint import checkpoint
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.recbole import Dataset, Interaction
-from recbole_kd.data.interactions import positives_of
 from recbole_kd.distillers import closure
 from recbole_kd.distillers.base import Distiller, Teacher
 from recbole_kd.distillers.gamma import GammaSettings, fuse, gamma
@@ -74,8 +73,7 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
     def __init__(self, config: KDConfig, dataset: Dataset, teachers: Sequence[Teacher]) -> None:
         super().__init__(config, dataset, teachers)
         settings, self._teacher = self.settings, teachers[0].scores
-        self.user_field = dataset.uid_field
-        self._positives = positives_of(dataset)
+        self._positives = self.states.seen
         self._users = self._positives.filled()
         masks = getattr(self._teacher, "masks_train_positives", settings.mask_train_positives)
         if masks != settings.mask_train_positives:
@@ -84,8 +82,8 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
                 "opposite; build it again or set the same"
             )
         self._topk = min(settings.kd_topk, dataset.item_num - 1)
-        self._of_teacher = torch.zeros(dataset.user_num, self._topk, dtype=torch.int32)
-        self._teacher_scores = torch.zeros(dataset.user_num, self._topk)
+        self._of_teacher = torch.zeros(len(self.states), self._topk, dtype=torch.int32)
+        self._teacher_scores = torch.zeros(len(self.states), self._topk)
         if settings.kd_weight:
             best, scores = self._teacher.topk(self._users, self._topk)
             self._of_teacher[self._users] = best.int()
@@ -140,13 +138,8 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
             return {"rce": torch.zeros((), device=student.device)}
         weight = settings.kd_weight * settings.kd_every
         if settings.kd_variant == "full_ce":
-            users = self._users_of(batch)
-            losses = [
-                checkpoint(self._over_all_items, student, part, use_reentrant=False)
-                for part in blocks(users, student.n_items)
-            ]
-            return {"rce": weight * torch.cat(losses).mean()}
-        if settings.kd_hold == 1 or not student.factorised:
+            return {"rce": weight * self._full_cross_entropy(student, self._users_of(batch)).mean()}
+        if settings.kd_hold == 1 or not (student.factorised and student.tabled):
             return {"rce": weight * self._loss(student.score, self._users_of(batch))}
         embeddings = student.embeddings()
         if self._held is None or (self._step // settings.kd_every - 1) % settings.kd_hold == 0:
@@ -156,7 +149,7 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
 
     def _users_of(self, batch: Interaction) -> Tensor:
         """Those of a batch that the loss reads."""
-        return self.sample(batch[self.user_field].unique(), self.settings.kd_users)
+        return self.sample(self.states.in_batch(batch), self.settings.kd_users)
 
     def _loss(self, score: Callable[[Tensor, Tensor], Tensor], users: Tensor) -> Tensor:
         """The mean over ``users`` (B,) of the loss on their sets, which ``score(users, items)`` scores."""
@@ -219,9 +212,20 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
         """A set as it is kept: its items, and the teacher's probabilities from its scores of them."""
         return items.int(), soft_targets(scores, items != 0, self.settings.kd_temperature)
 
-    def _over_all_items(self, student: Scores, users: Tensor) -> Tensor:
-        """Cross-entropy over the whole catalogue, (B,)."""
-        logits = student.score_all(users)
+    def _full_cross_entropy(self, student: Scores, users: Tensor) -> Tensor:
+        """Cross-entropy over the whole catalogue, (B,); the logits of embeddings are made anew in the backward pass."""
+        places = blocks(torch.arange(len(users), device=users.device), student.n_items)
+        if not student.factorised:
+            return torch.cat([self._over_all_items(student.score_all(users[part]), users[part]) for part in places])
+        vectors, table = student.encoded(users)
+
+        def loss(some: Tensor, part: Tensor) -> Tensor:
+            return self._over_all_items(some @ table.T, users[part])
+
+        return torch.cat([checkpoint(loss, vectors[part], part, use_reentrant=False) for part in places])
+
+    def _over_all_items(self, logits: Tensor, users: Tensor) -> Tensor:
+        """Cross-entropy of logits (B, n_items), (B,)."""
         ranked = torch.ones_like(logits, dtype=torch.bool)
         ranked[:, 0] = False
         if self.settings.mask_train_positives:

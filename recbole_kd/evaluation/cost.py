@@ -65,7 +65,8 @@ def user_milliseconds(scores: ModelScores, batch: int, k: int = 50, seconds: flo
 
     Counted are the scores of all items, the selection, and the way of the lists to the CPU. Not counted is what a
     server does once: loading, propagation, feature layers; nor leaving out a user's items, equally dear for all models.
-    A model whose scores are no dot products of embeddings is asked for each list anew, with what it keeps itself.
+    A model whose scores are no dot products of embeddings is asked for each list anew, with what it keeps itself, and a
+    sequential one encodes each user's history.
 
     Args:
         scores: of a model in evaluation mode.
@@ -73,11 +74,11 @@ def user_milliseconds(scores: ModelScores, batch: int, k: int = 50, seconds: flo
         k: length of the lists.
         seconds: how long to repeat; the median counts. At least one batch is ranked, after one that warms up.
     """
-    scores, model = scores.computed_once(), scores.model
+    scores = scores.computed_once() if scores.tabled else scores
     random = torch.Generator().manual_seed(0)
 
     def ranked() -> float:
-        users = torch.randint(1, model.n_users, (batch,), generator=random).to(model.device)
+        users = torch.randint(1, scores.n_users, (batch,), generator=random).to(scores.device)
         start = time.perf_counter()
         found = scores.score_all(users)
         found.topk(min(k, found.shape[1])).indices.cpu()

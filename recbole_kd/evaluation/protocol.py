@@ -41,6 +41,8 @@ def protocol_of(config: Mapping[str, Any], part: Literal["valid", "test"] = "tes
         return Protocol(mode, f"sampled: {int(sampled[2]):,} {_DRAWN[sampled[1]]}")
     if mode == "labeled":
         return Protocol(mode, "labelled rows alone: nothing is ranked")
+    if config.get("histories"):
+        return Protocol(mode, "full ranking after each history, nothing masked")
     masked = (
         "train + valid items" if part == "test" and config.get("eval_mask", "recbole") == "recbole" else "train items"
     )

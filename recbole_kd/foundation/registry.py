@@ -66,6 +66,10 @@ class Registry(Generic[Thing]):
         """Whether it lies in a folder of ours."""
         return name in self._own
 
+    def module_of(self, name: str) -> str:
+        """The module of one of ours, by its dotted name."""
+        return self._own[name]
+
     def have_others(self) -> bool:
         """Whether there are any but those in a folder of ours."""
         return bool(self._registered or self._offered())

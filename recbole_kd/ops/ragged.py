@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -11,14 +12,16 @@ from torch import Tensor
 class Ragged:
     """For instance the items of each user; cutting out many rows costs no loop over them."""
 
-    def __init__(self, values: Tensor, lengths: Tensor) -> None:
+    def __init__(self, values: Tensor, lengths: Tensor, starts: Tensor | None = None) -> None:
         """Args:
         values: int64, all rows one after the other.
         lengths: int64 (n_rows,).
+        starts: int64 (n_rows,), where each row begins, if rows share their values.
         """
         self._values = values
         self._lengths = lengths
-        self._starts = lengths.cumsum(0) - lengths
+        self._shared = starts is not None
+        self._starts = lengths.cumsum(0) - lengths if starts is None else starts
 
     @classmethod
     def from_lists(cls, lists: Sequence[Tensor]) -> Ragged:
@@ -31,6 +34,15 @@ class Ragged:
         keys = torch.unique(rows * n_values + values)
         return cls(keys % n_values, torch.bincount(keys // n_values, minlength=n_rows))
 
+    @classmethod
+    def of_matrix(cls, matrix: sp.sparray | sp.spmatrix) -> Ragged:
+        """The columns of each row's entries, (n_rows, n_values)."""
+        rows, columns = (torch.from_numpy(ids).long() for ids in matrix.tocoo().coords)
+        return cls.of_pairs(rows, columns, *matrix.shape)
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
     def filled(self) -> Tensor:
         """Rows that are not empty, ascending."""
         return self._lengths.nonzero().squeeze(1)
@@ -40,7 +52,9 @@ class Ragged:
         wanted = index.cpu()
         lengths = self._lengths[wanted]
         place = torch.arange(len(wanted)).repeat_interleave(lengths)
-        if len(wanted) and bool((wanted.diff() == 1).all()):  # one row after the other: so are their entries
+        if (
+            len(wanted) and not self._shared and bool((wanted.diff() == 1).all())
+        ):  # one row after the other: so are their entries
             start = int(self._starts[wanted[0]])
             return place.to(index.device), self._values[start : start + len(place)].to(index.device)
         first = self._starts[wanted] - (lengths.cumsum(0) - lengths)

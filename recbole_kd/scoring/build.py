@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import scipy.sparse as sp
 import torch
 from torch import distributed as dist
 
@@ -43,7 +42,7 @@ _PART = re.compile(r"\.(manifest\.json|building\.json|(users|items|(scores|topk)
 def build_cache(
     path: str | os.PathLike[str],
     scorer: ModelScores,
-    positives: sp.csr_matrix,
+    seen: Ragged,
     identity: Mapping[str, Any],
     record: Mapping[str, Any],
     *,
@@ -63,13 +62,13 @@ def build_cache(
     Args:
         path: a new, empty or unfinished folder, shared by all ranks. A finished cache of the same is only opened.
         scorer: of the trained teacher.
-        positives: training interactions (n_users, n_items); an entry is an interaction.
+        seen: the items that each state has met in training, a row a state.
         identity: what the cache is a cache of; see :func:`recbole_kd.data.identity.identity_of`. Plain values; an
             entry ``config`` is kept and not compared.
         record: anything worth noting; plain values, never compared.
         topk: best items kept of each user; at most ``n_items - 1``.
         dtype: ``"float16"`` or ``"float32"``; by default the latter for factors and the former for dense scores.
-        mask_train_positives: leave ``positives`` out of the best items.
+        mask_train_positives: leave ``seen`` out of the best items.
         shard_users: users a shard.
         block_scores: scores that are in memory at once.
         show_progress: draw a progress bar over the users.
@@ -87,13 +86,13 @@ def build_cache(
     if shard_users < 1 or block_scores < 1:
         raise ValueError(f"shard_users is {shard_users} and block_scores {block_scores}; both must be positive")
     kind = "factors" if scorer.factorised else "scores"
-    n_users, n_items = int(model.n_users), int(model.n_items)
-    if positives.shape != (n_users, n_items):
-        raise ValueError(f"positives have shape {positives.shape} for a model of {n_users} users and {n_items} items")
+    n_users, n_items = scorer.n_users, scorer.n_items
+    if len(seen) != n_users:
+        raise ValueError(f"there are items of {len(seen)} states, and the model scores for {n_users}")
     layout = Layout(kind, dtype, n_users, n_items, min(topk, n_items - 1), mask_train_positives, shard_users)
     folder, plain = Path(path), plain_values(identity)
     rank, world = (dist.get_rank(), dist.get_world_size()) if _distributed() else (0, 1)
-    masked = _ragged(positives) if mask_train_positives else None
+    masked = seen if mask_train_positives else None
     with _quiet_model(model), _one_thread(), torch.no_grad():
         with _in_step(folder):
             if rank == 0:
@@ -115,11 +114,6 @@ def build_cache(
     with _in_step(folder):
         cache = TeacherCache.open(folder)
     return cache
-
-
-def _ragged(matrix: sp.csr_matrix) -> Ragged:
-    rows, columns = (torch.from_numpy(ids).long() for ids in matrix.tocoo().coords)
-    return Ragged.of_pairs(rows, columns, *matrix.shape)
 
 
 def _distributed() -> bool:

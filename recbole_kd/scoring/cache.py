@@ -27,6 +27,8 @@ class TeacherCache:
     Rows and columns are RecBole's internal ids; 0 is the padding. Made by :meth:`open`.
     """
 
+    tabled = True
+
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         """Memory-map the arrays of a checked cache; nothing is read yet."""
         layout = manifest.layout
@@ -122,6 +124,11 @@ class TeacherCache:
             )
         return self._factors.embeddings()
 
+    def encoded(self, states: Tensor) -> tuple[Tensor, Tensor]:
+        """Factors of some users (B,) and of all items; errors are those of :meth:`embeddings`."""
+        users, items = self.embeddings()
+        return users[states.to(users.device)], items
+
     def topk(self, states: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """The ``k`` best items of each user, best first, and their scores.
 
@@ -203,7 +210,7 @@ class TeacherCache:
         Raises:
             UserError: it names the first thing that differs, and what to do.
         """
-        for key in ("version", "dataset", "users", "items", "train", "teacher"):
+        for key in ("version", "dataset", "users", "items", "train", "states", "teacher"):
             mine, theirs = identity.get(key), self._manifest.identity.get(key)
             if mine == theirs or (key == "teacher" and key not in identity):
                 continue
@@ -211,7 +218,9 @@ class TeacherCache:
                 seeds = [values.get("seed") for values in (self._manifest.identity, identity)]
                 how = f"from other training interactions (its seed is {seeds[0]} and this run's {seeds[1]}; {_SPLIT})"
                 raise UserError(f"the teacher cache {self.folder} was made {how}; set that seed, or build it again")
-            if key in ("users", "items"):
+            if key == "states":
+                how = f"for {theirs or 'users'} as states, and this run has {mine or 'users'} (kd_positions)"
+            elif key in ("users", "items"):
                 how = f"for other {key}, or for the same in another order ({_short(theirs)} there, {_short(mine)} here)"
             else:
                 how = f"with the {_NAMES[key]} {theirs}, and this run has {mine}"

@@ -26,6 +26,7 @@ class Factors:
         return cls(*(torch.from_numpy(open_array(folder / f"{name}.npy")) for name in ("users", "items")))
 
     factorised = True
+    tabled = True
 
     @property
     def n_items(self) -> int:
@@ -44,6 +45,10 @@ class Factors:
     def embeddings(self) -> Pair:
         """Both as float32."""
         return self.users.float(), self.items.float()
+
+    def encoded(self, states: Tensor) -> Pair:
+        """Those of some states (B,), and of all items, as float32."""
+        return self.users[states.to(self.device)].float(), self.items.float()
 
     def score(self, states: Tensor, items: Tensor) -> Tensor:
         """Scores (B, n) of ``items`` (B, n) for ``states`` (B,), on the device of ``states``."""

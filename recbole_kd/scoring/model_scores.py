@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from recbole_kd.bridge.recbole import GeneralRecommender, Interaction
+from recbole_kd.bridge.recbole import AbstractRecommender, GeneralRecommender, Interaction
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.all_products import all_products
 from recbole_kd.ops.blocks import PAIRS_AT_ONCE, blocks
@@ -28,26 +29,35 @@ class ModelScores:
 
     def __init__(
         self,
-        model: GeneralRecommender,
+        model: AbstractRecommender,
         embeddings: Callable[[], Pair] | None,
         seen: Ragged | None = None,
         further_items: int = 0,
+        n_users: int | None = None,
     ) -> None:
         """Args:
         model: what scores.
         embeddings: gives its final embeddings; None if its scores are no dot products.
         seen: items that :meth:`topk` leaves out, a row a user.
         further_items: how many items ``embeddings`` has beyond those of the model.
+        n_users: of states, if they are not the model's users.
         """
+        self._n_users = n_users
         self._further_items = further_items
-        self.model = model
+        self.model: Any = model
         self._embeddings = embeddings
         self._seen = seen
 
+    tabled = True  # embeddings() looks up or propagates, and does not encode each state
+
+    def within(self, batch: Interaction) -> AbstractContextManager[None]:
+        """For the time of a training step on ``batch``; a model of users has nothing to share in it."""
+        return nullcontext()
+
     @property
     def n_users(self) -> int:
-        """Number of users, the padding included."""
-        return int(self.model.n_users)
+        """Number of states, the padding included."""
+        return int(self.model.n_users) if self._n_users is None else self._n_users
 
     @property
     def n_items(self) -> int:
@@ -63,7 +73,9 @@ class ModelScores:
         """
         users, items = self.embeddings()
         joined = users, torch.cat([items, further.to(items)])
-        return ModelScores(self.model, lambda: joined, self._seen, self._further_items + len(further))
+        return ModelScores(
+            self.model, lambda: joined, self._seen, self._further_items + len(further), n_users=self.n_users
+        )
 
     @property
     def device(self) -> torch.device:
@@ -85,6 +97,11 @@ class ModelScores:
             raise UserError(f"{type(self.model).__name__} has no embeddings whose dot product is its score")
         return self._embeddings()
 
+    def encoded(self, states: Tensor) -> Pair:
+        """Embeddings of some states (B,) and of all items; errors are those of :meth:`embeddings`."""
+        of_states, of_items = self.embeddings()
+        return of_states[states], of_items
+
     def score(self, states: Tensor, items: Tensor) -> Tensor:
         """Scores (B, n) of ``items`` (B, n) for ``states`` (B,); without gradients the same bits whoever else asks."""
         if self._embeddings is not None:
@@ -93,7 +110,8 @@ class ModelScores:
         pairs = Interaction(
             {self.model.USER_ID: states.repeat_interleave(items.shape[1]), self.model.ITEM_ID: items.flatten()}
         )
-        return self.model.predict(pairs).view(items.shape)
+        found: Tensor = self.model.predict(pairs).view(items.shape)
+        return found
 
     def score_all(self, states: Tensor) -> Tensor:
         """Scores (B, n_items) of every item, the padding's included."""
@@ -101,7 +119,7 @@ class ModelScores:
             of_users, of_items = self._embeddings()
             return all_products(of_users[states], of_items)
         try:
-            scores = self.model.full_sort_predict(Interaction({self.model.USER_ID: states}))
+            scores: Tensor = self.model.full_sort_predict(Interaction({self.model.USER_ID: states}))
             return scores.view(len(states), -1)
         except NotImplementedError:
             items = torch.arange(self.n_items, device=states.device)
@@ -127,7 +145,7 @@ class ModelScores:
         if self._embeddings is None:
             return self
         kept = self._embeddings()
-        return ModelScores(self.model, lambda: kept, self._seen, self._further_items)
+        return ModelScores(self.model, lambda: kept, self._seen, self._further_items, n_users=self.n_users)
 
 
 @torch.no_grad()

@@ -28,6 +28,11 @@ class Scores(Protocol):
         ...
 
     @property
+    def tabled(self) -> bool:
+        """Whether :meth:`embeddings` costs no encoding of each state, so that a training step may ask for it."""
+        ...
+
+    @property
     def device(self) -> torch.device:
         """Where scores are computed."""
         ...
@@ -52,6 +57,14 @@ class Scores(Protocol):
 
     def embeddings(self) -> Pair:
         """Final embeddings of states and items, (n_states, d) and (n_items, d), whose dot products are the scores.
+
+        Raises:
+            UserError: the scores are no dot products.
+        """
+        ...
+
+    def encoded(self, states: Tensor) -> Pair:
+        """Embeddings of some states (B,) and of all items, (B, d) and (n_items, d).
 
         Raises:
             UserError: the scores are no dot products.

@@ -7,10 +7,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from recbole_kd.data.dataset import HistoryDataset
 from recbole_kd.data.interactions import positives_of
+from recbole_kd.data.states import states_before
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.membership import ranks_of
 from recbole_kd.ops.ragged import Ragged
+from recbole_kd.scoring.history_scores import HistoryScores
 from recbole_kd.scoring.ranking import score_blocks
 from recbole_kd.scoring.scores import Scores
 from recbole_kd.serving.trained_model import TrainedModel
@@ -41,7 +44,7 @@ def held_out(trained: TrainedModel, part: Literal["valid", "test"]) -> Ragged:
 
 
 def ranking(trained: TrainedModel, scores: Scores, part: Literal["valid", "test"], k: int) -> Ranking:
-    """Rank as the evaluation of the run did: all items but those it masks, for all users of ``part``.
+    """Rank as the run's evaluation did: all items but those it masks, of histories none, for all users of ``part``.
 
     Args:
         trained: whose data are ranked.
@@ -50,7 +53,11 @@ def ranking(trained: TrainedModel, scores: Scores, part: Literal["valid", "test"
         k: length of the lists, cut where there are fewer items.
     """
     wanted, masked = held_out(trained, part), [positives_of(trained.train)]
-    if part == "test" and trained.config["eval_mask"] == "recbole":
+    if isinstance(trained.train, HistoryDataset):
+        masked = []
+        if isinstance(scores, HistoryScores):
+            scores = scores.of(states_before(trained.held_out[("valid", "test").index(part)], trained.train))
+    elif part == "test" and trained.config["eval_mask"] == "recbole":
         masked.append(held_out(trained, "valid"))
     users, k = wanted.filled(), min(k, trained.train.item_num - 1)
     items, hits = [], []

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from logging import getLogger
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,8 +15,10 @@ from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.interactions import positives_of
 from recbole_kd.foundation.errors import UserError, did_you_mean
 from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.scoring.history_scores import HistoryScores
 from recbole_kd.scoring.ranking import Block, score_blocks
 from recbole_kd.scoring.scores import Scores
+from recbole_kd.serving.histories import HISTORY, scores_now
 from recbole_kd.serving.new_items import NewSource, read_new_items
 from recbole_kd.serving.raw_users import Unknown, unknown_users
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
@@ -56,6 +59,7 @@ def recommend(
     hide: Literal["training", "all"] = "training",
     untrained: bool = False,
     new_items: NewSource | str | os.PathLike[str] | None = None,
+    history: Sequence[str] | None = None,
     config_dict: Mapping[str, Any] | None = None,
 ) -> Iterator[Recommendation]:
     """Yield each user's best items by a checkpoint's model.
@@ -74,6 +78,8 @@ def recommend(
             them, and leaves them out.
         new_items: items that the data set does not have, which a student with a content path ranks among the others; a
             table, or a :class:`~recbole_kd.serving.new_items.NewSource` with pictures.
+        history: instead of users, raw item tokens, the earliest first, of somebody who need not be in the data set; for
+            sequential models, whose single list is called ``history``.
         config_dict: values that beat those of the checkpoint, such as ``data_path``.
 
     Raises:
@@ -86,7 +92,7 @@ def recommend(
     kept: dict[str, Any] = {"seen": seen, "cache_dir": cache_dir, "untrained": untrained, "hide": hide}
     if new_items is not None and not isinstance(new_items, NewSource):
         new_items = NewSource(os.fspath(new_items))
-    recommender = Recommender(trained, topk, **kept, new_items=new_items)
+    recommender = Recommender(trained, topk, **kept, new_items=new_items, history=history)
     ids, unknown = recommender.find(users, skip_unknown=skip_unknown)
     if unknown:
         getLogger().warning(skipped(unknown))
@@ -134,6 +140,7 @@ class Recommender:
         hide: Literal["training", "all"] = "training",
         untrained: bool = False,
         new_items: NewSource | None = None,
+        history: Sequence[str] | None = None,
     ) -> None:
         """Arguments and errors are those of :func:`recommend`."""
         self.trained = trained
@@ -146,6 +153,12 @@ class Recommender:
         self._hidden = [*(() if seen else (self._trained,)), *map(positives_of, held_out)]
         self._never = None if untrained else _never_known(trained)
         self._sources: list[Scores] = [trained.scores]
+        self._history = history
+        if history is not None or isinstance(trained.scores, HistoryScores):
+            now = scores_now(trained, history, compares=cache_dir is not None)
+            self._sources, self._trained = [now], now.states.seen
+            self._hidden = [] if seen else [self._trained]
+            self._users = self._users if history is None else np.array([HISTORY])
         self._new: list[str] = []
         if new_items is not None:
             self._add(new_items)
@@ -204,6 +217,8 @@ class Recommender:
         Raises:
             UserError: a token is unknown, unless ``skip_unknown``.
         """
+        if self._history is not None:
+            return torch.zeros(1, dtype=torch.int64), []
         if users is None:
             return torch.arange(1, len(self._users)), []
         ids = self.trained.train.field2token_id[self.trained.train.uid_field]

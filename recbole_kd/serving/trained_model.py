@@ -19,14 +19,15 @@ from recbole_kd.bridge.config import KDConfig, recorded_values
 from recbole_kd.bridge.recbole import init_seed
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
 from recbole_kd.data import ml100k
-from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.dataset import MultiModalDataset, open_dataset
 from recbole_kd.data.identity import identity_of
-from recbole_kd.data.interactions import positives_of
+from recbole_kd.data.states import States
 from recbole_kd.data.tokens import difference, sizes_differ
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.user_classes import is_class_path
 from recbole_kd.registry import find_or_import_model, keys_of_model, make_config
-from recbole_kd.scoring.model_scores import ModelScores, scores_of
+from recbole_kd.scoring.history_scores import scores_in
+from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.serving.content import StudentContent, open_content
 from recbole_kd.training.weights import take_weights
 
@@ -97,7 +98,7 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
         misfit = take_weights(model, state) or _misfit_of_scores(model, train)
     if misfit:
         raise UserError(_why_unfit(path, config, sizes_differ(state, model, train), misfit))
-    scores = scores_of(model, positives_of(train))
+    scores = scores_in(States(train), model, masked=True)
     record = state.get("record")
     content = open_content(path, train, isinstance(record, dict) and record.get("content_share") is not None)
     return TrainedModel(
@@ -169,7 +170,7 @@ def _config(path: str, recorded: Mapping[str, Any], given: Mapping[str, Any]) ->
 def _split(config: KDConfig) -> list[MultiModalDataset]:
     """The same split as in training: it follows from the seed, which was set just before."""
     try:
-        return MultiModalDataset(config).build()
+        return open_dataset(config).build()
     except UserError:
         raise
     except (ValueError, KeyError, IndexError, OSError) as error:
@@ -181,7 +182,7 @@ def _split(config: KDConfig) -> list[MultiModalDataset]:
 def _misfit_of_scores(model: Any, train: MultiModalDataset) -> str:
     """What is wrong with a model whose weights do not tell the size of its data, such as EASE."""
     try:
-        found = ModelScores(model, None).score_all(torch.tensor([train.user_num - 1], device=model.device))
+        found = scores_in(States(train), model).score_all(torch.tensor([train.user_num - 1], device=model.device))
     except (IndexError, RuntimeError, ValueError):
         return f"it cannot score the last of {train.user_num - 1} users"
     return "" if found.shape == (1, train.item_num) else f"it scores {found.shape[1] - 1} items"

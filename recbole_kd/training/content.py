@@ -14,6 +14,7 @@ from recbole_kd.bridge.building import build_model
 from recbole_kd.bridge.checkpoint import save_state
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders, ranks_all_items
+from recbole_kd.bridge.models import is_sequential
 from recbole_kd.bridge.recbole import GeneralRecommender
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.distillers.base import Teacher
@@ -47,6 +48,8 @@ def check_content(config: KDConfig, data: MultiModalDataset) -> None:
             f"student_content={config['content']} learns from item features, and the data set {data.dataset_name!r} "
             "has none; make some with recbole-kd features, or leave it out"
         )
+    if is_sequential(config.model_class):
+        raise UserError(f"student_content: {config.model} reads histories, and a content path is for models of users")
     with torch.random.fork_rng():
         factorised = scores_of(build_model(config, data.build()[0])).factorised
     if not factorised:

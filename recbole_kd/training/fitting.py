@@ -23,6 +23,7 @@ from recbole_kd.bridge.models import is_computed_at_once
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.identity import data_digest, identity_of
+from recbole_kd.data.states import states_of
 from recbole_kd.data.tokens import kept_tokens
 from recbole_kd.distillers.base import Distiller
 from recbole_kd.evaluation.cost import ranking_seconds, values_read
@@ -34,7 +35,8 @@ from recbole_kd.foundation.files import locked
 from recbole_kd.foundation.names import cut
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.foundation.surroundings import check_folder
-from recbole_kd.scoring.model_scores import ModelScores, scores_of
+from recbole_kd.scoring.history_scores import scores_in
+from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.training.apart import further_tests
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.content import check_kept, content_share, keep_content
@@ -206,7 +208,7 @@ def _trainer(job: _Job, model: GeneralRecommender) -> Any:
     if distiller is None:
         trainer = make_trainer(job.config, model)
     else:
-        scores = scores_of(model)
+        scores = scores_in(states_of(job.config, job.loaders.train_part), model)
         _check_gradient(job, scores)
         trainer = make_distilling_trainer(job.config, model, distiller.to(job.config["device"]), scores)
     trainer.on_progress = lambda epochs: job.callback.progressed(job.name, epochs)
@@ -219,7 +221,7 @@ def _trainer(job: _Job, model: GeneralRecommender) -> Any:
 
 def _check_gradient(job: _Job, scores: ModelScores) -> None:
     """Refuse a student whose scores do not follow its parameters, so that no term could teach it anything."""
-    one = torch.ones(1, dtype=torch.int64, device=scores.device)
+    one = torch.ones(1, dtype=torch.int64, device=scores.device)  # a state, and an item
     forget_embeddings(scores.model)  # SGL and its like would score by those of before, which have no gradient
     with torch.random.fork_rng(), torch.enable_grad():
         learns = scores.score(one, one.unsqueeze(1)).requires_grad

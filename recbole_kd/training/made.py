@@ -13,6 +13,7 @@ import torch
 
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.config import KDConfig
+from recbole_kd.bridge.histories import interactions_of
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.evaluation.unseen import unseen_in_test
 from recbole_kd.foundation.digest import NUMERICS
@@ -52,7 +53,7 @@ def facts_of(data: MultiModalDataset) -> dict[str, Any]:
         ``users``, ``items`` and ``interactions``; ``density``, their share of all pairs; ``split``, the interactions of
         each part; ``modalities``; ``unseen``, as :class:`~recbole_kd.evaluation.unseen.Unseen` has it.
     """
-    sizes = [len(part.inter_feat) for part in data.build()]
+    sizes = [len(interactions_of(part)) for part in data.build()]
     users, items, interactions = data.user_num - 1, data.item_num - 1, sum(sizes)
     return {
         "users": users,

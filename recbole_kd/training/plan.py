@@ -8,7 +8,7 @@ from typing import Any
 
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.config import KDConfig
-from recbole_kd.bridge.given import STAGES, model_names
+from recbole_kd.bridge.given_models import STAGES, model_names
 from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.models import has_no_gradient, is_computed_at_once
 from recbole_kd.bridge.run_settings import Effect, keys_with

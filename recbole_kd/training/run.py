@@ -12,7 +12,7 @@ from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import own_trainer
-from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.dataset import MultiModalDataset, open_dataset
 from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.distillers.base import Distiller, TrajectorySettings
 from recbole_kd.distillers.method import DistillationMethod
@@ -90,7 +90,7 @@ def open_data(config: KDConfig) -> MultiModalDataset:
     logger = getLogger()
     logger.info(sys.argv)
     logger.info(config)
-    data = MultiModalDataset(config)
+    data = open_dataset(config)
     logger.info(data)
     return data
 

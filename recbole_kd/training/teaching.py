@@ -18,7 +18,8 @@ from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.recbole_checkpoint import load_any_checkpoint
 from recbole_kd.data.identity import identity_of
-from recbole_kd.data.interactions import matrix_of, popularity_of, positives_of
+from recbole_kd.data.interactions import popularity_of
+from recbole_kd.data.states import states_of
 from recbole_kd.distillers.base import Need, Teacher
 from recbole_kd.foundation.digest import sha256_of_file, sha256_of_tensors
 from recbole_kd.foundation.errors import UserError
@@ -26,8 +27,9 @@ from recbole_kd.foundation.files import locked, own_folder
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.scoring.history_scores import scores_in
 from recbole_kd.scoring.manifest import MANIFEST
-from recbole_kd.scoring.model_scores import ModelScores, scores_of
+from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.scoring.scores import Pair, Scores
 from recbole_kd.training.callbacks import Callback
 from recbole_kd.training.fitting import Prepare, TrainedStage, stage_path, train_stage, trajectory_folder
@@ -116,7 +118,8 @@ def teach(
         digests.append(trained.fingerprint)
     if not _SCORED & needs:
         digest = " ".join(digests) or trained.fingerprint
-        return Taught(trained.record, Teacher(stage, **given), scores_of(trained.model), digest)
+        states = states_of(config, loaders.train_part)
+        return Taught(trained.record, Teacher(stage, **given), scores_in(states, trained.model), digest)
     cache = _cache(config, loaders, trained, folder or own_folder(_own_folder(config, path)))
     teacher = Teacher(stage, cache, **given)
     return Taught(trained.record, teacher, cache, " ".join([cache.digest, *digests]))
@@ -131,7 +134,7 @@ def _from_cache(
     asked_for: Mapping[str, Any],
 ) -> Taught:
     cache = TeacherCache.open(folder)
-    cache.check(identity_of(loaders.train_part, config.dataset, config["seed"]))
+    cache.check(_identity(config, loaders))
     _check_asked(cache, asked_for)
     if Need.EMBEDDINGS in needs:
         cache.embeddings()  # or a sentence
@@ -141,10 +144,16 @@ def _from_cache(
     return Taught(StageRecord.read({**cache.record, "name": stage}, folder), teacher, cache, cache.digest)
 
 
+def _identity(config: KDConfig, loaders: Loaders) -> dict[str, Any]:
+    """What scores of a teacher depend on besides its weights."""
+    found = identity_of(loaders.train_part, config.dataset, config["seed"])
+    return {**found, "states": "positions in histories"} if config["kd_positions"] == "all" else found
+
+
 def _cache(config: KDConfig, loaders: Loaders, trained: TrainedStage, folder: Path) -> TeacherCache:
     """The scores of a trained teacher on disk, written now or found there."""
-    train = loaders.train_part
-    identity = identity_of(train, config.dataset, config["seed"]) | {
+    states = states_of(config, loaders.train_part)
+    identity = _identity(config, loaders) | {
         "teacher": config.model,
         "config": plain_values(config.final_config_dict),
         "checkpoint": sha256_of_tensors(trained.model.state_dict()),
@@ -154,8 +163,8 @@ def _cache(config: KDConfig, loaders: Loaders, trained: TrainedStage, folder: Pa
     with nullcontext() if no_lock else locked(folder.absolute().with_name(f".{folder.absolute().name}.lock")):
         cache = build_cache(
             folder,
-            scores_of(trained.model),
-            matrix_of(train),
+            scores_in(states, trained.model),
+            states.seen,
             identity,
             trained.record.kept(),
             topk=config["cache_topk"],
@@ -195,7 +204,7 @@ def _trajectory(config: KDConfig, loaders: Loaders, files: Sequence[Path]) -> tu
         UserError: a file is damaged or of another model.
     """
     found: list[ModelScores] = []
-    seen = positives_of(loaders.train_part) if config["mask_train_positives"] else None
+    states = states_of(config, loaders.train_part)
     for path in files:
         with torch.random.fork_rng():
             model = build_model(config, loaders.train_part).eval()
@@ -203,7 +212,7 @@ def _trajectory(config: KDConfig, loaders: Loaders, files: Sequence[Path]) -> tu
         misfit = take_weights(model, state)
         if misfit:
             raise UserError(f"{path} is no epoch of {config.model} ({misfit}); --resume=false trains it again")
-        found.append(scores_of(model, seen).computed_once())
+        found.append(scores_in(states, model, config["mask_train_positives"]).computed_once())
     return tuple(found)
 
 
@@ -211,7 +220,7 @@ def _check_embeddings(stage: str, config: KDConfig, loaders: Loaders) -> None:
     """Refuse a teacher whose scores are no dot products before it is trained."""
     with torch.random.fork_rng():
         model = build_model(config, loaders.train_part)
-        factorised = scores_of(model).factorised
+        factorised = scores_in(states_of(config, loaders.train_part), model).factorised
     if not factorised:
         raise UserError(
             f"{stage}: this method needs embeddings, and {config.model} has none whose dot product is its score; take "
@@ -222,7 +231,7 @@ def _check_embeddings(stage: str, config: KDConfig, loaders: Loaders) -> None:
 def _own_folder(config: KDConfig, checkpoint: Path) -> Path:
     """Beside the checkpoint, one folder for each way to keep its scores."""
     kind = f"top{config['cache_topk']}" + f"-{config['cache_dtype']}" * bool(config["cache_dtype"])
-    kind += "-unmasked" * (not config["mask_train_positives"])
+    kind += "-unmasked" * (not config["mask_train_positives"]) + "-positions" * (config["kd_positions"] == "all")
     return checkpoint.with_name(f"{checkpoint.stem}-{kind}.cache")
 
 

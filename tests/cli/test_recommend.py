@@ -140,7 +140,7 @@ class TestRefusals:
             (["--users=u1", "seed=3"], "write it as --key=value"),
             (["--users=@none.txt"], "cannot read the users in none.txt"),
             (["--users=,"], "names no user"),
-            ([], "no users is given; add --users=TOKENS"),
+            ([], "no users are given; add --users=TOKENS"),
         ],
     )
     def test_one_sentence(self, bpr, capsys, words, says):

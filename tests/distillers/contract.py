@@ -13,10 +13,10 @@ from recbole.utils import init_seed
 from recbole_kd.bridge.checkpoint import load_checkpoint
 from recbole_kd.bridge.distilling import make_distilling_trainer
 from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.interactions import positives_of
 from recbole_kd.data.loaders import make_loaders
 from recbole_kd.distillers.base import Need, Teacher
 from recbole_kd.experiments.run import run
-from recbole_kd.ops.graph import interaction_matrix
 from recbole_kd.registry import make_config
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
@@ -55,12 +55,10 @@ class Made:
         return Teacher("teacher", scores, self.teacher if Need.MODEL in needs else None)
 
     def _cache(self, folder: Path | None) -> TeacherCache:
-        train = self.loaders.train_part
-        pairs = (train.inter_feat[field].numpy() for field in (train.uid_field, train.iid_field))
         return build_cache(
             folder or Path(tempfile.mkdtemp()),
             scores_of(self.teacher),
-            interaction_matrix(*pairs, train.user_num, train.item_num),
+            positives_of(self.loaders.train_part),
             identity={},
             record={},
             mask_train_positives=self.config["mask_train_positives"],

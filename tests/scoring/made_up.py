@@ -8,6 +8,7 @@ import torch
 from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
+from recbole_kd.ops.ragged import Ragged
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.model_scores import ModelScores
@@ -62,4 +63,4 @@ def make(path: str | Path, scorer: ModelScores, **values) -> TeacherCache:
     """Build a cache of small shards and blocks."""
     values = {"topk": 5, "shard_users": 8, "block_scores": 3 * scorer.model.n_items, **values}
     seen = positives(scorer.model.n_users, scorer.model.n_items)
-    return build_cache(path, scorer, seen, values.pop("identity", IDENTITY), {"ndcg": 0.5}, **values)
+    return build_cache(path, scorer, Ragged.of_matrix(seen), values.pop("identity", IDENTITY), {"ndcg": 0.5}, **values)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.ops.ragged import Ragged
 from recbole_kd.scoring import build
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
@@ -200,8 +201,8 @@ class TestValues:
             make(tmp_path / "other", factors(), topk=0)
 
     def test_arguments_that_only_a_programmer_gives(self, tmp_path):
-        with pytest.raises(ValueError, match="positives have shape"):
-            build_cache(tmp_path, factors(), positives(3, 4), {}, {})
+        with pytest.raises(ValueError, match="items of 3 states, and the model scores for 20"):
+            build_cache(tmp_path, factors(), Ragged.of_matrix(positives(3, 4)), {}, {})
         with pytest.raises(ValueError, match="must be positive"):
             make(tmp_path, factors(), shard_users=0)
 

@@ -81,7 +81,12 @@ def plan(
     """
     check_labels(labels, words, config_files)
     files = [str(DEFAULTS), *config_files]
-    return [_run(label, seed, words, files, tune_dir) for label in labels for seed in seeds]
+    runs = [_run(label, seed, words, files, tune_dir) for label in labels for seed in seeds]
+    of_users = [run for run in runs if not run.config["histories"]]
+    if of_users and len(of_users) < len(runs):  # all are ranked on the same users and items, or cannot be compared
+        beside = {id(run): _run(run.label, run.seed, [*words, "--histories=true"], files, tune_dir) for run in of_users}
+        runs = [beside.get(id(run), run) for run in runs]
+    return runs
 
 
 def _run(label: str, seed: int, words: Sequence[str], files: Sequence[str], tune_dir: str | None) -> Run:

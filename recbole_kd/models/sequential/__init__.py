@@ -1,0 +1,1 @@
+"""Sequential recommenders: a state is what a model makes of a history."""
