@@ -16,7 +16,7 @@ from recbole_kd.data.content.choosing import IMAGE, TEXT, chosen_encoder, need_l
 from recbole_kd.data.content.pictures import digest_of, find_pictures
 from recbole_kd.data.content.report import Report
 from recbole_kd.data.content.table import ItemTable
-from recbole_kd.data.content.texts import texts_of
+from recbole_kd.data.content.texts import digest_of_texts, texts_of
 from recbole_kd.data.content.writing import Target
 from recbole_kd.data.ml100k import NAME as ML_100K
 from recbole_kd.data.ml100k import default_folder
@@ -179,12 +179,13 @@ class _Inputs:
             return
         self.found = texts_of(self._table.rows(), self.path, report)
 
-    def source(self) -> tuple[str, dict[str, Any]]:
-        """A digest, and what the record says."""
+    def source(self) -> tuple[str, dict[str, Any], str]:
+        """A digest of the file or files, what the record says, and a digest of what is encoded."""
         if self.kind == IMAGE:
-            return digest_of(self.found), {"folder": self.path.name, "files": len(self.found)}
+            digest = digest_of(self.found)
+            return digest, {"folder": self.path.name, "files": len(self.found)}, digest
         facts = {"table": self.path.name, "id": self._table.id, "columns": self._columns}
-        return sha256_of_file(self.path), facts
+        return sha256_of_file(self.path), facts, digest_of_texts(self.found)
 
     def keep(self, items: set[str], only: bool, report: Report) -> None:
         """Count what is of no item of the data set, and leave it out if only items of it are wanted.

@@ -106,6 +106,24 @@ def test_ctrl_c_and_again(encoder, capsys, monkeypatch):
     assert encoder.calls[0][0] == "i4"
 
 
+@pytest.mark.parametrize("word", ["--columns=title", "--encoding=cp1251", "--id=other"])
+def test_other_words_do_not_go_on_from_what_is_there(encoder, capsys, monkeypatch, word):
+    """The file's bytes and the items are the same, and the texts are not."""
+    monkeypatch.setattr(making, "BLOCK", 4)
+    lines = ["sku,other,title,about", *(f"i{item},i{item ^ 1},caf\xe9 {item},a{item}" for item in range(24))]
+    Path("items.csv").write_bytes("\n".join([*lines, ""]).encode("cp1252"))
+    before = [*TEXT, "--encoding=cp1252"]
+    after = [one for one in before if one.split("=")[0] != word.split("=")[0]] + [word]
+    encoder._stop_at = 3
+    assert said(capsys, *before)[0] == 130
+    encoder._stop_at, encoder.calls = 0, []
+    assert said(capsys, *after)[0] == 0
+    assert len(encoder.calls) == 6
+    whole = Path("dataset/board/board.text.npy").read_bytes()
+    assert said(capsys, *after, "--overwrite")[0] == 0
+    assert Path("dataset/board/board.text.npy").read_bytes() == whole
+
+
 def test_pictures(encoder, capsys):
     Path("pictures").mkdir()
     for item in range(24):

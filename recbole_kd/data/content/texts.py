@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from recbole_kd.data.content.report import Report
@@ -60,6 +62,14 @@ def texts_of(rows: Iterable[Row], path: Path, report: Report, some_needed: bool 
     if some_needed and not found:
         raise UserError(f"{path}: no item has a text in these columns; give other --columns")
     return found
+
+
+def digest_of_texts(texts: Mapping[str, str]) -> str:
+    """The SHA-256 of texts and of whose they are, in their order."""
+    digest = hashlib.sha256()
+    for pair in texts.items():
+        digest.update(json.dumps(pair).encode())
+    return digest.hexdigest()
 
 
 def check_token(token: str, where: str) -> None:
