@@ -20,6 +20,7 @@ from recbole_kd.data.content.texts import digest_of_texts, texts_of
 from recbole_kd.data.content.writing import Target
 from recbole_kd.data.ml100k import NAME as ML_100K
 from recbole_kd.data.ml100k import default_folder
+from recbole_kd.data.tables.ids import nearly_the_same
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.digest import sha256_of_file
 from recbole_kd.foundation.errors import UserError, did_you_mean
@@ -194,12 +195,18 @@ class _Inputs:
             UserError: nothing is of an item.
         """
         unknown = [token for token in self.found if token not in items]
+        near = list(nearly_the_same(sorted(items - self.found.keys()), unknown))
         if len(unknown) == len(self.found):
+            one, other = near[0] if near else (min(items, default=""), unknown[0])
+            advice = "call the pictures by its ids" if self.kind == IMAGE else "give the column with its ids as --id"
+            if near:
+                advice += ", written as there: outer spaces, leading zeros or a .0 alone part them"
             raise UserError(
-                f"none of the {len(unknown):,} ids in {self.path} is an item of the data set (there: "
-                f"{unknown[0]!r}; in the data set: {min(items, default='')!r}); give the column with its ids as --id, "
-                "or call the pictures by them"
+                f"none of the {len(unknown):,} ids in {self.path} is an item of the data set (there: {other!r}; in the "
+                f"data set: {one!r}); {advice}"
             )
+        what = "items without a row, from which outer spaces, leading zeros or a .0 alone part an id of the source"
+        report.add_all(what, [f"{one!r} and there {other!r}" for one, other in near])
         what = "left out" if only else "encoded all the same; --items=known leaves them out"
         report.add_all(f"ids that the data set does not have, {what}", unknown)
         if only:
