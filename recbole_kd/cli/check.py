@@ -80,6 +80,11 @@ def _text(found: Overview) -> Iterator[str]:
     for name, values in found.modalities.items():
         spare = f", {values['rows']:,} rows of no item" if values["rows"] else ""
         yield f"modality {name}: {values['width']:,} wide, {values['items']:,} of {found.items:,} items{spare}"
+    for name in found.unfinished:
+        yield (
+            f"unfinished {name}: recbole-kd features was cut off or is at work; the same command goes on, or remove "
+            f"the folder .{found.dataset}.{name}.blocks"
+        )
     yield from _bars("users", found.per_user)
     yield from _bars("items", found.per_item)
 

@@ -16,10 +16,11 @@ from recbole_kd.data.content.choosing import IMAGE, TEXT, chosen_encoder, need_l
 from recbole_kd.data.content.pictures import digest_of, find_pictures
 from recbole_kd.data.content.report import Report
 from recbole_kd.data.content.table import ItemTable
-from recbole_kd.data.content.texts import texts_of
+from recbole_kd.data.content.texts import digest_of_texts, texts_of
 from recbole_kd.data.content.writing import Target
 from recbole_kd.data.ml100k import NAME as ML_100K
 from recbole_kd.data.ml100k import default_folder
+from recbole_kd.data.tables.ids import nearly_the_same
 from recbole_kd.experiments.options import read_options
 from recbole_kd.foundation.digest import sha256_of_file
 from recbole_kd.foundation.errors import UserError, did_you_mean
@@ -179,12 +180,13 @@ class _Inputs:
             return
         self.found = texts_of(self._table.rows(), self.path, report)
 
-    def source(self) -> tuple[str, dict[str, Any]]:
-        """A digest, and what the record says."""
+    def source(self) -> tuple[str, dict[str, Any], str]:
+        """A digest of the file or files, what the record says, and a digest of what is encoded."""
         if self.kind == IMAGE:
-            return digest_of(self.found), {"folder": self.path.name, "files": len(self.found)}
+            digest = digest_of(self.found)
+            return digest, {"folder": self.path.name, "files": len(self.found)}, digest
         facts = {"table": self.path.name, "id": self._table.id, "columns": self._columns}
-        return sha256_of_file(self.path), facts
+        return sha256_of_file(self.path), facts, digest_of_texts(self.found)
 
     def keep(self, items: set[str], only: bool, report: Report) -> None:
         """Count what is of no item of the data set, and leave it out if only items of it are wanted.
@@ -193,12 +195,18 @@ class _Inputs:
             UserError: nothing is of an item.
         """
         unknown = [token for token in self.found if token not in items]
+        near = list(nearly_the_same(sorted(items - self.found.keys()), unknown))
         if len(unknown) == len(self.found):
+            one, other = near[0] if near else (min(items, default=""), unknown[0])
+            advice = "call the pictures by its ids" if self.kind == IMAGE else "give the column with its ids as --id"
+            if near:
+                advice += ", written as there: outer spaces, leading zeros or a .0 alone part them"
             raise UserError(
-                f"none of the {len(unknown):,} ids in {self.path} is an item of the data set (there: "
-                f"{unknown[0]!r}; in the data set: {min(items, default='')!r}); give the column with its ids as --id, "
-                "or call the pictures by them"
+                f"none of the {len(unknown):,} ids in {self.path} is an item of the data set (there: {other!r}; in the "
+                f"data set: {one!r}); {advice}"
             )
+        what = "items without a row, from which outer spaces, leading zeros or a .0 alone part an id of the source"
+        report.add_all(what, [f"{one!r} and there {other!r}" for one, other in near])
         what = "left out" if only else "encoded all the same; --items=known leaves them out"
         report.add_all(f"ids that the data set does not have, {what}", unknown)
         if only:

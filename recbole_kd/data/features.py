@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recbole_kd.data.content.record import is_record
 from recbole_kd.data.item_ids import read_item_ids
 from recbole_kd.data.matrix import finite_float32, open_matrix, row_blocks
 from recbole_kd.foundation.errors import UserError
@@ -30,9 +31,23 @@ def own_item_ids_path(folder: Path, name: str, modality: str) -> Path:
 
 
 def item_ids_of(folder: Path, name: str, modality: str) -> Path:
-    """Return the file with the raw item token of each row of a modality: its own where it has one."""
+    """Return the file with the raw item token of each row of a modality: its own where it has one.
+
+    Raises:
+        UserError: its own is gone, and the items of the others would be taken for those of its rows.
+    """
     own = own_item_ids_path(folder, name, modality)
-    return own if own.exists() else item_ids_path(folder, name)
+    if own.exists():
+        return own
+    if own.is_symlink():
+        raise UserError(f"{own} is a link that leads nowhere; put there the raw item token of each row of {modality!r}")
+    record = folder / f"{name}.{modality}.json"
+    if is_record(record):
+        raise UserError(
+            f"modality {modality!r}: {own} is gone, which recbole-kd features wrote with {record}; put it back, or "
+            "make the modality again with recbole-kd features --overwrite"
+        )
+    return item_ids_path(folder, name)
 
 
 def find_modalities(folder: str | Path, name: str) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from recbole_kd.data.content.writing import unfinished
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import pairs_of
 from recbole_kd.foundation.errors import UserError
@@ -38,6 +39,7 @@ class Overview:
         modalities: ``width``, ``items`` with a row and ``rows`` of no item, by name.
         per_user: how many users have up to so many interactions, by that number, each twice the one before.
         per_item: likewise for items.
+        unfinished: modalities that ``recbole-kd features`` has begun and not finished.
         faults: sentences about modalities that a model of them would refuse.
     """
 
@@ -58,6 +60,7 @@ class Overview:
     modalities: Mapping[str, Mapping[str, int]]
     per_user: Mapping[int, int]
     per_item: Mapping[int, int]
+    unfinished: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
 
@@ -98,6 +101,7 @@ def overview_of(data: MultiModalDataset) -> Overview:
         modalities=dict(_modalities(data, faults)),
         per_user=_histogram(activity["users"]),
         per_item=_histogram(activity["items"]),
+        unfinished=unfinished(data.features_folder, data.dataset_name),
         faults=faults,
     )
 

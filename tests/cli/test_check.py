@@ -36,6 +36,19 @@ def test_a_fault_of_a_modality_is_said_after_the_counts(checkerboard, tmp_path, 
     assert "board.noise.npy is not a .npy file" in printed.err
 
 
+def test_what_a_killed_command_left_is_told(checkerboard, tmp_path, capsys):
+    for name in (".board.text.blocks", ".other.text.blocks", ".board.a b.blocks"):
+        (tmp_path / "dataset" / "board" / name).mkdir()
+    assert main(["check", "board"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "blocks" in line]
+    assert told == [
+        "unfinished text: recbole-kd features was cut off or is at work; the same command goes on, or remove the "
+        "folder .board.text.blocks"
+    ]
+    assert main(["check", "board", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["unfinished"] == ["text"]
+
+
 @pytest.mark.parametrize("words", [["check"], ["check", "nobody"]])
 def test_without_a_data_set_there_is_a_sentence(words, checkerboard, capsys):
     assert main(words) == 2

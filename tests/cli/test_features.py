@@ -106,6 +106,47 @@ def test_ctrl_c_and_again(encoder, capsys, monkeypatch):
     assert encoder.calls[0][0] == "i4"
 
 
+@pytest.mark.parametrize("word", ["--columns=title", "--encoding=cp1251", "--id=other"])
+def test_other_words_do_not_go_on_from_what_is_there(encoder, capsys, monkeypatch, word):
+    """The file's bytes and the items are the same, and the texts are not."""
+    monkeypatch.setattr(making, "BLOCK", 4)
+    lines = ["sku,other,title,about", *(f"i{item},i{item ^ 1},caf\xe9 {item},a{item}" for item in range(24))]
+    Path("items.csv").write_bytes("\n".join([*lines, ""]).encode("cp1252"))
+    before = [*TEXT, "--encoding=cp1252"]
+    after = [one for one in before if one.split("=")[0] != word.split("=")[0]] + [word]
+    encoder._stop_at = 3
+    assert said(capsys, *before)[0] == 130
+    encoder._stop_at, encoder.calls = 0, []
+    assert said(capsys, *after)[0] == 0
+    assert len(encoder.calls) == 6
+    whole = Path("dataset/board/board.text.npy").read_bytes()
+    assert said(capsys, *after, "--overwrite")[0] == 0
+    assert Path("dataset/board/board.text.npy").read_bytes() == whole
+
+
+def test_ids_that_are_nearly_those_of_the_data_set(encoder, capsys):
+    Path("items.csv").write_text("sku,title,about\ni0 ,a,b\n i1,a,b\ni2,a,b\n")
+    status, _, err = said(capsys, *TEXT)
+    assert status == 0
+    assert (
+        "recbole-kd: warning: 2 items without a row, from which outer spaces, leading zeros or a .0 alone part an id "
+        "of the source (first: 'i0' and there 'i0 ', 'i1' and there ' i1')" in err
+    )
+    Path("items.csv").write_text("sku,title,about\ni3 ,a,b\n")
+    status, _, err = said(capsys, *TEXT, "--overwrite")
+    assert status == 2
+    assert "(there: 'i3 '; in the data set: 'i3'); give the column with its ids as --id, written as there" in err[-1]
+
+
+def test_pictures_that_are_called_by_other_ids(encoder, capsys):
+    Path("pictures").mkdir()
+    Path("pictures/cover.jpg").write_bytes(b"x")
+    status, _, err = said(capsys, "features", "image", "--folder=pictures", "--dataset=board")
+    assert status == 2
+    assert "(there: 'cover'; in the data set: 'i0'); call the pictures by its ids" in err[-1]
+    assert "--id" not in err[-1]
+
+
 def test_pictures(encoder, capsys):
     Path("pictures").mkdir()
     for item in range(24):
@@ -134,7 +175,7 @@ def test_pictures(encoder, capsys):
         ([*TEXT, "--modality=keys"], "cannot be called 'keys'"),
         ([*TEXT, "--batch_sise=3"], "'batch_sise' is not a key"),
         ([*TEXT[:3], "--id=item", *TEXT[4:]], "has no column 'item'"),
-        ([*TEXT[:3], "--id=title", *TEXT[4:]], "none of the 23 ids in items.csv is an item of the data set"),
+        ([*TEXT[:3], "--id=title", *TEXT[4:]], "in the data set: 'i0'); give the column with its ids as --id"),
         ([*TEXT[:4], "--columns=title,", *TEXT[5:]], "names a column without a name"),
     ],
 )

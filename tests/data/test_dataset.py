@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
 import pickle
 from pathlib import Path
@@ -112,6 +113,24 @@ class TestFeatures:
         assert dataset.coverage("image") == (1, 4, 1)
         np.save(folder / "toy.image.npy", np.array([[7.0], [5]]))
         with pytest.raises(UserError, match=r"2 rows but .*toy\.image\.item_ids has 5 lines"):
+            make(folder).features("image")
+
+    @pytest.mark.parametrize("linked", [False, True])
+    def test_item_ids_of_its_own_that_are_gone(self, folder, linked):
+        """Those of the other modalities are as many, and of other rows."""
+        np.save(folder / "toy.image.npy", np.array([[7.0], [5], [3], [1], [9]]))
+        record = folder / ("kept.json" if linked else "toy.image.json")
+        made = {"encoder": {"name": "e", "weights_sha256": "w"}, "settings": {"size": 8}, "source": {"folder": "f"}}
+        record.write_text(json.dumps(made))
+        if linked:
+            (folder / "toy.image.json").symlink_to(record)
+        for question in ("features", "coverage"):
+            with pytest.raises(UserError, match=r"toy\.image\.item_ids is gone, which recbole-kd features wrote"):
+                getattr(make(folder), question)("image")
+        (folder / "toy.image.json").write_text('{"captions": "of somebody else"}')
+        assert make(folder).coverage("image")[0] == 1
+        (folder / "toy.image.item_ids").symlink_to(folder / "gone")
+        with pytest.raises(UserError, match=r"toy\.image\.item_ids is a link that leads nowhere"):
             make(folder).features("image")
 
     @pytest.mark.parametrize("key", ["missing_features", "feature_norm"])

@@ -37,10 +37,13 @@ class Source(NamedTuple):
     Attributes:
         digest: SHA-256 of the file, or of the files.
         facts: plain values for the record, with the name of the file or folder.
+        inputs: SHA-256 of what is encoded, in the order of the rows: the same file read by other columns, or in another
+            encoding, gives other texts.
     """
 
     digest: str
     facts: dict[str, Any]
+    inputs: str
 
 
 def make_modality(
@@ -79,7 +82,7 @@ def make_modality(
     keep_freed_memory()
     tokens, parts = list(inputs), list(inputs.items())
     size = max(BLOCK, encoder.settings["batch_size"])
-    work = sha256_of_values([FORMAT, encoder.identity.files, source.digest, encoder.settings, size, tokens])
+    work = sha256_of_values([FORMAT, encoder.identity.files, source.inputs, encoder.settings, size, tokens])
     own_folder(target.blocks)
     with alone_in(target.blocks, "features", "--modality"):
         written: list[str] = []

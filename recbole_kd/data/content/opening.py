@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MOST_PIXELS = 100_000_000
 """More is refused before a pixel is decoded: 400 MB in memory, as a file of some kilobytes may claim."""
+MOST_SIDE = 65_535
+"""As a JPEG can have at most. Pillow has no memory for a line of a hundred million pixels, however thin the picture."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # of JPEG, those of several pictures too
 
 
@@ -34,7 +36,9 @@ def open_picture(path: Path, size: int) -> Image:
         In mode RGB.
 
     Raises:
-        NoPicture: the file is empty, cut short, broken, of another format, or has more than :data:`MOST_PIXELS`.
+        NoPicture: the file is empty, cut short, broken, of another format, has more than :data:`MOST_PIXELS` or a
+            side above :data:`MOST_SIDE`, is so thin that it would have too many pixels where its shorter side is
+            ``size``, or memory runs out while it is opened.
     """
     from PIL import Image, ImageOps
 
@@ -50,8 +54,7 @@ def open_picture(path: Path, size: int) -> Image:
         warnings.simplefilter("ignore")
         try:
             with Image.open(stream, formats=FORMATS) as opened:
-                if opened.width * opened.height > MOST_PIXELS:
-                    raise NoPicture(f"{opened.width:,} × {opened.height:,} pixels, more than {MOST_PIXELS:,}")
+                _check_size(opened.width, opened.height, size)
                 opened.draft("RGB", (2 * size, 2 * size))  # a JPEG is decoded at a fraction of its size
                 opened.load()
                 smaller = _smaller(opened, size)
@@ -60,10 +63,21 @@ def open_picture(path: Path, size: int) -> Image:
             raise
         except Image.DecompressionBombError:
             raise NoPicture(f"more than {MOST_PIXELS:,} pixels") from None
-        except MemoryError:
-            raise
+        except MemoryError:  # of one picture, and not of the command
+            raise NoPicture("more memory is needed than there is") from None
         except Exception as error:  # a broken file makes Pillow's decoders raise nearly anything
             raise NoPicture(_reason(error)) from None
+
+
+def _check_size(width: int, height: int, size: int) -> None:
+    pixels = f"{width:,} × {height:,} pixels"
+    if width * height > MOST_PIXELS:
+        raise NoPicture(f"{pixels}, more than {MOST_PIXELS:,}")
+    if max(width, height) > MOST_SIDE:
+        raise NoPicture(f"{pixels}, a side above {MOST_SIDE:,}")
+    # an encoder's own processor makes the shorter side so long, and the other one in proportion
+    if max(width, height) * size**2 > MOST_PIXELS * min(width, height):
+        raise NoPicture(f"{pixels}, too thin")
 
 
 def _smaller(picture: Image, size: int) -> Image:

@@ -51,12 +51,12 @@ def find_pictures(folder: Path, report: Report) -> dict[str, Path]:
 
 
 def digest_of(pictures: dict[str, Path]) -> str:
-    """The SHA-256 of the names and contents of pictures.
+    """The SHA-256 of the names and contents of pictures, and of whose they are, in their order.
 
     Raises:
         UserError: one cannot be read.
     """
     try:
-        return sha256_of_values([[path.name, sha256_of_file(path)] for path in pictures.values()])
+        return sha256_of_values([[token, path.name, sha256_of_file(path)] for token, path in pictures.items()])
     except OSError as error:
         raise UserError(f"cannot read {error.filename}: {error.strerror}; see that you may read it") from None

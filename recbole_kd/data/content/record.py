@@ -47,6 +47,18 @@ class Record(_Open):
         return bool(self.source.columns)
 
 
+def is_record(path: Path) -> bool:
+    """Whether there is a record at ``path``, or where a link leads to; a file that is none may be called so too."""
+    try:
+        if not path.is_file() or path.stat().st_size > _LARGEST:
+            return False
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        checked(Record, values, path, "")
+    except (OSError, ValueError, RecursionError, UserError):
+        return False
+    return True
+
+
 def read_record(path: Path) -> Record | None:
     """The record at ``path``; None where there is none.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recbole_kd.data.tables.columns import column
+from recbole_kd.data.tables.ids import id_text, no_id
 from recbole_kd.data.tables.opening import open_table
 from recbole_kd.foundation.errors import UserError
 
@@ -55,13 +56,16 @@ class ItemTable:
         """The rows; nothing of them is held. A number is its text, a list its texts with commas.
 
         Raises:
-            UserError: a row is broken, or a value is no text; with its line.
+            UserError: a row is broken, an id or a value is no text; with its line.
         """
         names = [self.id, *self._wanted]
         for block in self._table.blocks(names):
             for row, values in enumerate(zip(*block.columns, strict=True)):
                 place = block.place(row)
-                token, *words = (_word(value, place, name) for value, name in zip(values, names, strict=True))
+                token = id_text(values[0])
+                if token is None:
+                    block.refuse(row, self.id, values[0], no_id(values[0]))
+                words = (_word(value, place, name) for value, name in zip(values[1:], self._wanted, strict=True))
                 yield Row(place, token, tuple(words))
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from recbole_kd.data.content.report import Report
 from recbole_kd.data.content.table import Row
+from recbole_kd.data.tables.blocks import shown
+from recbole_kd.data.tables.ids import why_unfit
 from recbole_kd.foundation.errors import UserError
 
 BETWEEN = ". "  # of two columns
@@ -32,7 +36,7 @@ def texts_of(rows: Iterable[Row], path: Path, report: Report, some_needed: bool 
         some_needed: refuse a table without any.
 
     Raises:
-        UserError: an id cannot be a line of an ``item_ids`` file, or no item has a text.
+        UserError: an id is none that a data set can have, or no item has a text.
     """
     found: dict[str, str] = {}
     blank: dict[str, None] = {}
@@ -62,15 +66,19 @@ def texts_of(rows: Iterable[Row], path: Path, report: Report, some_needed: bool 
     return found
 
 
+def digest_of_texts(texts: Mapping[str, str]) -> str:
+    """The SHA-256 of texts and of whose they are, in their order."""
+    digest = hashlib.sha256()
+    for pair in texts.items():
+        digest.update(json.dumps(pair).encode())
+    return digest.hexdigest()
+
+
 def check_token(token: str, where: str) -> None:
-    """Refuse a raw item token that a line of UTF-8 cannot hold.
+    """Refuse a raw item token that the data set cannot have.
 
     Raises:
         UserError: naming it.
     """
-    if "\n" in token or token.endswith("\r") or "\0" in token:
-        raise UserError(f"{where}: the id {token!r} holds the end of a line; give ids of one line")
-    try:
-        token.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UserError(f"{where}: the id {token!r} holds half a character; give ids in UTF-8") from None
+    if why := why_unfit(token):
+        raise UserError(f"{where}: the id is {shown(token)}, {why}")

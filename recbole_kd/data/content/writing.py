@@ -17,6 +17,16 @@ from recbole_kd.foundation.npy import write_header
 _MODALITY = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}")
 
 
+def unfinished(folder: Path, name: str) -> list[str]:
+    """The modalities of a data set that a command has begun and not finished, sorted; see :attr:`Target.blocks`."""
+    if not folder.is_dir():
+        return []
+    found = (
+        re.fullmatch(rf"\.{re.escape(name)}\.({_MODALITY.pattern})\.blocks", path.name) for path in folder.iterdir()
+    )
+    return sorted(one[1] for one in found if one)
+
+
 class Target:
     """The files of a modality of a data set.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from recbole_kd.data.convert.tables.times import Times
 from recbole_kd.data.convert.tables.values import Tokens, numbers
 from recbole_kd.data.tables.blocks import Table
 from recbole_kd.data.tables.columns import column, known, listed
+from recbole_kd.data.tables.ids import looks_fractional
 from recbole_kd.data.tables.opening import open_table
 from recbole_kd.foundation.errors import UserError, did_you_mean
 
@@ -193,8 +195,17 @@ def _doubts(*ids: Tokens) -> Iterator[str]:
                 f"The column {tokens.what!r} holds {listed(tokens.doubtful)}, taken as an id like others; remove these "
                 "rows if it means none."
             )
-        if spaced := sum(token[0].isspace() or token[-1].isspace() for token in tokens.tokens):
-            yield f"{spaced:,} ids of {tokens.what!r} begin or end with a space, which is kept."
+        if spaced := [token for token in tokens.tokens if token[0].isspace() or token[-1].isspace()]:
+            bare = Counter(map(str.strip, tokens.tokens))
+            twice = sum(bare[token.strip()] > 1 for token in spaced)
+            more = f"; {twice:,} of them are another id but for the space" if twice else ""
+            yield f"{len(spaced):,} ids of {tokens.what!r} begin or end with a space, which is kept{more}."
+        if dotted := [token for token in tokens.tokens if looks_fractional(token)]:
+            whole = dotted[0].split(".")[0]
+            yield (
+                f"{len(dotted):,} ids of {tokens.what!r} are numbers with a .0, which is kept (first: {dotted[0]}); "
+                f"write {whole} if other tables do."
+            )
 
 
 def _cleaned(source: Path, found: Interactions, repeats: str, min_user: int, min_item: int) -> Interactions:

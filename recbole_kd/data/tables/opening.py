@@ -30,7 +30,7 @@ def open_table(path: Path, encoding: str = "", longest: int = CELL) -> Table:
     Args:
         path: CSV with commas, semicolons, tabs or bars, or JSON lines, either as it is or packed with gzip; or Parquet.
         encoding: of text; ``""`` for UTF-8, or what a byte order mark says.
-        longest: characters of a cell; more are taken for a quotation mark that is not closed.
+        longest: characters of a cell; of text, more are taken for a quotation mark that is not closed.
 
     Raises:
         UserError: it is missing, empty, of another kind, or broken.
@@ -45,7 +45,7 @@ def open_table(path: Path, encoding: str = "", longest: int = CELL) -> Table:
     if not start:
         raise UserError(f"{path} is an empty file; copy or export it again")
     if start.startswith(b"PAR1"):
-        return Parquet(path)
+        return Parquet(path, longest)
     for mark, what in _OTHERS.items():
         if start.startswith(mark):
             raise UserError(f"{path} is {what}")

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -20,10 +21,11 @@ def small_blocks(monkeypatch):
 
 
 def make(folder, encoder=None, inputs=TEXTS, digest="d", report=None, **more):
+    told = hashlib.sha256(repr(inputs).encode()).hexdigest()
     return make_modality(
         inputs,
         encoder or Stub(),
-        Source(digest, {"table": "a.csv"}),
+        Source(digest, {"table": "a.csv"}, told),
         Target(folder, "shop", "text"),
         ["i1", "i5", "i77"],
         report or Report(),
@@ -74,7 +76,7 @@ def test_a_killed_command_goes_on_and_gives_the_same_bytes(tmp_path, stop_at):
 @pytest.mark.parametrize(
     "other",
     [
-        {"digest": "e"},
+        {"inputs": {**TEXTS, "i1": "the same row, read by another column"}},
         {"encoder": Stub(files="g" * 64)},
         {"encoder": Stub(batch_size=2)},
         {"inputs": {**TEXTS, "more": "x"}},

@@ -118,12 +118,31 @@ def bomb(width: int, height: int) -> bytes:
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture of a known format"),
         (bomb(11_000, 10_000), "11,000 × 10,000 pixels, more than 100,000,000"),
         (bomb(100_000, 100_000), "more than 100,000,000 pixels"),
+        (bomb(100_000_000, 1), "100,000,000 × 1 pixels, a side above 65,535"),
+        (bomb(1, 65_536), "1 × 65,536 pixels, a side above 65,535"),
         (bomb(50, 50), "."),
     ],
 )
 def test_what_is_no_picture(tmp_path, content, says):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(NoPicture, match=says):
+        open_picture(tmp_path / "a.png", 8)
+
+
+def test_a_strip_that_an_encoder_would_make_huge(tmp_path):
+    Image.new("L", (60_000, 20), 200).save(tmp_path / "a.png")
+    assert open_picture(tmp_path / "a.png", 100).size == (60_000, 20)
+    with pytest.raises(NoPicture, match="60,000 × 20 pixels, too thin"):
+        open_picture(tmp_path / "a.png", 224)
+
+
+def test_memory_that_runs_out_is_of_one_picture(tmp_path, monkeypatch):
+    def decode(*_):
+        raise MemoryError
+
+    Image.new("RGB", (20, 20), RED).save(tmp_path / "a.png")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decode)
+    with pytest.raises(NoPicture, match="more memory is needed than there is"):
         open_picture(tmp_path / "a.png", 8)
 
 

@@ -91,8 +91,11 @@ class TestJsonLines:
             ('{"id": 1, "titel": "a"}', "has no column 'title'.*did you mean titel"),
             ('{"id": 1, "title": "a"}\n{"id": ', "line 2: it is no JSON"),
             ("[1]", "is one JSON list"),
-            ('{"id": {"a": 1}, "title": "a"}', "line 1: id is of the type dict"),
-            ('{"id": true, "title": "a"}', "line 1: id is of the type bool"),
+            ('{"id": {"a": 1}, "title": "a"}', "line 1: id is .*, which is no id but of type dict"),
+            (
+                '{"id": true, "title": "a"}',
+                "line 1: id is 'True', which is no id but of type bool; write a text or a whole number",
+            ),
             ('{"id": 1, "title": ' + "[" * 100_000, "line 1: it is no JSON"),
         ],
     )

@@ -35,8 +35,11 @@ def test_what_becomes_no_text_is_counted():
     [
         ([], "a header and no rows"),
         ([("1", ""), ("2", "  ")], "no item has a text in these columns"),
-        ([("a\nb", "x")], r"line 2: the id 'a\\nb' holds the end of a line"),
+        ([("a\nb", "x")], r"line 2: the id is 'a\\nb', with a line break in it, which RecBole's files cannot hold"),
         ([("\ud800", "x")], "half a character"),
+        ([("a\tb", "x")], "with a tab in it"),
+        ([("[PAD]", "x")], r"line 2: the id is '\[PAD\]', which is RecBole's name for no item"),
+        ([("x" * 501, "x")], "of 501 characters, which is no id"),
     ],
 )
 def test_what_is_refused(pairs, says):

@@ -146,9 +146,20 @@ class TestRows:
             read(table(tmp_path, f"user,item,r\na,a,1\n{row}\n"), rating="r")
 
     def test_doubtful_ids_are_told(self, tmp_path):
-        notes = " ".join(read(table(tmp_path, "user,item\nNULL,a\nb, a\n")).notes)
+        notes = " ".join(read(table(tmp_path, "user,item\nNULL,a\nb, c\n")).notes)
         assert "'user' holds NULL, taken as an id like others" in notes
-        assert "1 ids of 'item' begin or end with a space, which is kept" in notes
+        assert "1 ids of 'item' begin or end with a space, which is kept." in notes
+
+    def test_ids_that_a_space_alone_parts_are_counted(self, tmp_path):
+        notes = " ".join(read(table(tmp_path, "user,item\na,b\na,b \na, c\na, d\na,d \n")).notes)
+        told = "4 ids of 'item' begin or end with a space, which is kept; 3 of them are another id but for the space."
+        assert told in notes
+
+    def test_whole_numbers_with_a_point_are_told(self, tmp_path):
+        notes = " ".join(read(table(tmp_path, "user,item\n346.0,a\n7,1.5\n8.0,b\n")).notes)
+        told = "2 ids of 'user' are numbers with a .0, which is kept (first: 346.0); write 346 if other tables do."
+        assert told in notes
+        assert "ids of 'item'" not in notes
 
     def test_nothing_left(self, tmp_path):
         with pytest.raises(UserError, match="none of its 2 rows has user and item"):

@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from recbole_kd.data.tables.blocks import Block
+from recbole_kd.data.tables.ids import id_text, no_id, why_unfit
 
 MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None", "\\N"})
-_PADDING = "[PAD]"  # RecBole's own item and user 0
-_LONGEST = 500  # characters of an id
 _LARGEST = 3e38  # that float32 holds, as RecBole keeps numbers
-_UNFIT = {"\t": "a tab", "\n": "a line break", "\r": "a line break", "\0": "a NUL character"}
-_BAD = re.compile("[\t\n\r\0\ud800-\udfff]")
 
 
 class Tokens(dict[str, int]):
@@ -40,7 +36,7 @@ class Tokens(dict[str, int]):
         return sorted(token for token in MISSING if self.get(token, -1) >= 0)
 
     def __missing__(self, token: str) -> int:
-        if len(token) > _LONGEST or _BAD.search(token) or token == _PADDING:
+        if why_unfit(token):
             raise _Unfit
         if not token.strip():
             return -1
@@ -60,36 +56,15 @@ class Tokens(dict[str, int]):
         try:
             return np.fromiter(map(self.__getitem__, values), dtype=np.int32, count=len(values))
         except _Unfit:
-            row = next(row for row, token in enumerate(values) if self._why_unfit(token))
-            block.refuse(row, self.what, values[row], self._why_unfit(values[row]))
+            row = next(row for row, token in enumerate(values) if why_unfit(token))
+            block.refuse(row, self.what, values[row], why_unfit(values[row]))
 
     def _text(self, block: Block, row: int, value: Any) -> str:
         """The text of a typed value, as JSON and Parquet have them."""
-        if isinstance(value, str):
-            return value
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return ""
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-        if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:  # a column with gaps
-            return str(int(value))
-        if isinstance(value, bytes):
-            with suppress(UnicodeDecodeError):
-                return value.decode()
-        block.refuse(
-            row, self.what, value, f"which is no id but of type {type(value).__name__}; write a text or a whole number"
-        )
-
-    @staticmethod
-    def _why_unfit(token: str) -> str:
-        if len(token) > _LONGEST:
-            return f"of {len(token):,} characters, which is no id; name the column of ids"
-        if token == _PADDING:
-            return "which is RecBole's name for no item; rename it"
-        if found := _BAD.search(token):
-            what = _UNFIT.get(found[0], "half a character")
-            return f"with {what} in it, which RecBole's files cannot hold; take it out of the table"
-        return ""
+        text = id_text(value)
+        if text is None:
+            block.refuse(row, self.what, value, no_id(value))
+        return text
 
 
 class _Unfit(Exception):
