@@ -178,6 +178,7 @@ class Comparison:
             notes.append("Warm and cold: test interactions of items that training has, and of items that it never saw.")
         if any(name.startswith(WITH_CONTENT) for row in rows for name in row.apart()):
             notes.append("With content: the student with its content path for unseen items; p is of the student alone.")
+        notes += [f"{row.label}: {lost}." for row in rows if (lost := row.warm_lost())]
         if unseen := unseen_note(known, self._config["eval_items"] == "warm"):
             notes.append(f"{unseen}.")
         failed = (record for record in known.values() if record["status"] != "done")
