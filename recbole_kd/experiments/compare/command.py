@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from recbole_kd.foundation.files import alone_in
 from recbole_kd.training.hearing import check_outputs
 from recbole_kd.training.record import WITH_CONTENT
 
+OnTable = Callable[[Table, list[Path]], object]
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
 
 
@@ -45,12 +46,17 @@ class ComparisonResult(NamedTuple):
     failed: list[Record]
 
 
-def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> ComparisonResult:
+def compare(
+    words: Sequence[str],
+    config_files: Sequence[str] = (),
+    on_table: OnTable | None = None,
+) -> ComparisonResult:
     """Make the runs that are not made yet, and the table of all.
 
     Args:
         words: command-line words ``--key=value``.
         config_files: YAML files of every run.
+        on_table: is given the table and the files that were written, before the pictures are made, which takes minutes.
 
     Raises:
         UserError: something that the user can mend, or that no run ended well.
@@ -61,7 +67,7 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     check_outputs(runs[0].config)
     out = Path(options.out or f"compare/{options.dataset}")
     files = [f"--config_files={' '.join(map(str, config_files))}"] if config_files else []
-    comparison = Comparison(runs, out, options, f"recbole-kd compare {shlex.join([*words, *files])}")
+    comparison = Comparison(runs, out, options, f"recbole-kd compare {shlex.join([*words, *files])}", on_table)
     with alone_in(out, "compare", "--out"):
         try:
             return comparison.make()
@@ -72,13 +78,16 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
 class Comparison:
     """What is compared, where it is kept, and how the table is made of it."""
 
-    def __init__(self, runs: Sequence[Run], out: Path, options: Options, command: str) -> None:
+    def __init__(
+        self, runs: Sequence[Run], out: Path, options: Options, command: str, on_table: OnTable | None = None
+    ) -> None:
         """Check the options against the runs.
 
         Raises:
             UserError: no row has the label of the reference, or the metric to be tested is not computed.
         """
         self._runs, self._out, self._options, self._command = runs, out, options, command
+        self._on_table = on_table
         self._config = config = runs[0].config.final_config_dict
         labels = list(dict.fromkeys(label for run in runs for label in run.rows.values()))
         self.reference = options.reference or runs[0].label
@@ -114,6 +123,8 @@ class Comparison:
         notes, made = self._notes(rows, tests, known), parts_of(self._runs, known, self._command)
         table = Table(self._title(), rows, tests, notes, self._facts(rows, failed), made)
         paths = [*table.write(self._out), self._out / "runs.jsonl"]
+        if self._on_table:
+            self._on_table(table, list(paths))
         if self._options.report:
             paths.append(self._report(table))
         return ComparisonResult(table, paths, failed)
