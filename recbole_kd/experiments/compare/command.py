@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 
 from recbole_kd.evaluation.protocol import protocol_of, title_words
+from recbole_kd.experiments.compare.early import check_features
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
 from recbole_kd.experiments.compare.made import parts_of, unseen_note
@@ -132,6 +133,7 @@ class Comparison:
     def _run(self, records: Records) -> None:
         wanted = [run for run in self._runs if not (self._options.resume and records.done(run.digest))]
         done = len(self._runs) - len(wanted)
+        check_features(wanted)
 
         def ended(record: Record) -> None:
             records.put(record)
