@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.serialization import load as read_tensors  # not torch.load, for which others are lent another meanwhile
 
 from recbole_kd.bridge.checkpoint_schema import Damaged, check_state, checksum
@@ -31,11 +32,13 @@ def save_checkpoint(
         config: written as plain values.
         values: further entries; tensors and plain values (``record=…``, ``optimizer=…``, ``epoch=…``).
     """
+    weights = model.state_dict()
+    weights.update({name: _whole(value) for name, value in weights.items()})  # in its place: it has versions besides
     state = {
         "config": plain_values(config),
-        "state_dict": model.state_dict(),
+        "state_dict": weights,
         "other_parameter": {
-            name: as_tensors(value) for name, value in without_embeddings(model.other_parameter()).items()
+            name: _whole(as_tensors(value)) for name, value in without_embeddings(model.other_parameter()).items()
         },
         **values,
     }
@@ -46,6 +49,13 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write tensors and plain values for :func:`load_checkpoint`, whole or not at all."""
     with replacing(path) as stream:
         torch.save(state, stream)
+
+
+def _whole(value: Any) -> Any:
+    """``value``, a tensor of repeated values (``expand``) with each of them, as a reader asks for."""
+    if isinstance(value, Tensor) and value.layout is torch.strided and 0 in value.stride():
+        return value.contiguous()
+    return value
 
 
 def load_checkpoint(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -75,7 +85,7 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
         Damaged: its bytes are not those that were written.
     """
     check_checkpoint(path)
-    if not zipfile.is_zipfile(path):
+    if not is_archive(path):
         raise UserError(f"{path} is not a whole checkpoint; delete it")
     check_bytes(path)
     try:
@@ -87,6 +97,14 @@ def load_state(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     if not isinstance(state, dict):
         raise UserError(f"{path} is no checkpoint of a model: it holds a {type(state).__name__}")
     return state
+
+
+def is_archive(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a zip archive, as all that PyTorch writes is."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:  # of one that says it spans several disks
+        return False
 
 
 def check_bytes(path: str | os.PathLike[str]) -> None:

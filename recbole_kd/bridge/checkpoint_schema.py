@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -74,7 +73,7 @@ def check_state(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
 
     Args:
         state: as it was read.
-        path: the file, for the sentence and for its size: no tensor can be larger.
+        path: the file, for the sentence.
 
     Raises:
         UserError: there are no weights.
@@ -90,14 +89,25 @@ def check_state(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
         worst = error.errors()[0]
         place = ".".join(map(str, worst["loc"]))
         raise Damaged(path, f"{place} is not what a checkpoint holds ({worst['msg'].lower()})") from None
-    size = Path(path).stat().st_size
     for name, tensor in tensors_of(state):
-        if tensor.layout != torch.strided or tensor.is_complex():
-            raise Damaged(path, f"{name} is no dense tensor of real numbers")
-        if tensor.device.type == "meta" or tensor.numel() * tensor.element_size() > size:
-            raise Damaged(path, f"{name} is larger than the file")
+        if reason := unsound(tensor):
+            raise Damaged(path, f"{name} {reason}")
     if "sha256" in state and state["sha256"] != checksum(state):
         raise Damaged(path, "the checksum is of other tensors")
+
+
+def unsound(tensor: Tensor) -> str:
+    """Why a tensor from a file cannot be worked with, ``""`` where it can: dense, real, and all there.
+
+    A few bytes can claim to be any number of values, each of them the same one.
+    """
+    if tensor.layout is not torch.strided or tensor.is_nested or tensor.is_quantized:
+        return "is no dense tensor of real numbers"
+    if tensor.is_complex() or tensor.is_neg():
+        return "is no dense tensor of real numbers"
+    if tensor.device.type == "meta" or tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        return "has more values than the file holds"
+    return ""
 
 
 def check_finite(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -105,8 +115,11 @@ def check_finite(state: Mapping[str, Any], path: str | os.PathLike[str]) -> None
 
     Raises:
         UserError: a tensor of ``state_dict`` holds NaN or infinity.
+        Damaged: one is sparse.
     """
     for name, tensor in state["state_dict"].items():
+        if reason := unsound(tensor):
+            raise Damaged(path, f"state_dict.{name} {reason}")
         if not tensor.is_floating_point() or not tensor.numel():
             continue
         if not all(torch.isfinite(bound) for bound in tensor.float().aminmax()):

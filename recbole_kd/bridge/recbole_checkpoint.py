@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recbole_kd.bridge.checkpoint import load_checkpoint
+from recbole_kd.bridge.checkpoint import is_archive, load_checkpoint
 from recbole_kd.bridge.checkpoint_schema import Damaged, check_finite, check_state, trusted_config
 from recbole_kd.bridge.kept_embeddings import is_kept_embedding
 from recbole_kd.foundation.errors import UserError
@@ -46,7 +46,7 @@ def load_any_checkpoint(path: str | os.PathLike[str], device: torch.device | str
     """
     path = Path(path)
     check_checkpoint(path)
-    if not zipfile.is_zipfile(path):
+    if not is_archive(path):
         with path.open("rb") as stream:
             if stream.read(len(_LEGACY)) == _LEGACY:
                 raise UserError(f"{path} is in the format of PyTorch before 1.6; save it again with a newer one")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recbole_kd.cli.words import split_config_files, wants_help
 from recbole_kd.experiments.compare.options import read_words
+
+if TYPE_CHECKING:
+    from recbole_kd.experiments.compare.output import Table
 
 HELP = """\
 usage: recbole-kd compare --models=LABELS --dataset=NAME [--seeds=N] [--jobs=N] [--out=FOLDER] [--any_key=value ...]
@@ -46,9 +51,17 @@ def main(words: Sequence[str]) -> int:
     read_words(words, files)
     from recbole_kd.experiments.compare.command import compare  # slow to import, and not for a command that is refused
 
-    found = compare(words, files)
-    print(f"\n{found.table.title}\n{found.table.shown()}\n")
-    for note in found.table.notes:
-        print(f"- {note}")
-    print(f"\n{', '.join(map(str, found.paths))}")
+    told: list[Path] = []
+
+    def show(table: Table, paths: list[Path]) -> None:
+        print(f"\n{table.title}\n{table.shown()}\n")
+        for note in table.notes:
+            print(f"- {note}")
+        print(f"\n{', '.join(map(str, paths))}", flush=True)  # the pictures take minutes
+        told.extend(paths)
+
+    found = compare(words, files, show)
+    pictures = [path for path in found.paths if path not in told]
+    if pictures:
+        print(f"pictures: {', '.join(map(str, pictures))}")
     return 1 if found.failed else 0

@@ -14,6 +14,7 @@ from recbole_kd.cli import streams
 from recbole_kd.foundation import requirements
 from recbole_kd.foundation.bugs import DEBUG, bug_text, debugging, keep_bug, one_line, where_to_report
 from recbole_kd.foundation.errors import UserError
+from recbole_kd.foundation.names import printable
 from recbole_kd.foundation.surroundings import sentence_of
 
 MENDABLE = 2  # what the user, or whoever looks after the machine, can mend
@@ -57,7 +58,8 @@ def guarded(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> in
     except UserError as error:
         if (debug or debugging()) and error.__cause__ is not None:
             streams.say("".join(traceback.format_exception(error.__cause__)).rstrip())
-        streams.say(f"recbole-kd: {error}")
+        told = printable(str(error), kept="\n")  # it may name what is in a stranger's file
+        streams.say(f"recbole-kd: {told}")
         return _leaving(MENDABLE)
     except Exception as error:
         return _leaving(_explained(error, words, debug or debugging()))

@@ -140,12 +140,14 @@ def _recommend(options: Options, trained: TrainedModel, result: IO[str]) -> None
     print(f"{trained.config.model} of {trained.checkpoint}, data set in {trained.data_path}{unsure}", file=sys.stderr)
     _warn(skipped(unknown) if unknown else "")
     _warn(recommender.untaught(users))
+    for warning in recommender.warnings:
+        _warn(warning)
     for told in recommender.told:
         print(f"recbole-kd: {told}", file=sys.stderr)
     on_screen = result.isatty() and not options.output
     style = options.format or ("table" if on_screen and len(users) <= FEW_USERS else "json")
     hidden = not options.show_progress or on_screen or len(users) <= FEW_USERS
-    lists = _Short(recommender.lists(users), options.topk)
+    lists = _Short(recommender.lists(users), options)
     with _destination(options.output, result) as stream:
         bar = tqdm(lists, total=len(users), unit="user", desc="Recommend", disable=hidden)
         write_lists(bar, stream, style, recommender.compares)
@@ -197,8 +199,8 @@ def _tokens(users: str, field: str) -> list[str] | None:
 class _Short:
     """Passes lists on, and counts those that are shorter than asked for."""
 
-    def __init__(self, lists: Iterable[Recommendation], topk: int) -> None:
-        self._lists, self._topk = lists, topk
+    def __init__(self, lists: Iterable[Recommendation], options: Options) -> None:
+        self._lists, self._topk, self._options = lists, options.topk, options
         self._count = 0
         self._first: Recommendation | None = None
 
@@ -217,8 +219,18 @@ class _Short:
         left = len(self._first.items)
         return (
             f"{many} shorter than topk={self._topk}, the first that of user {self._first.user!r}, who has {left} "
-            f"item{'s' * (left != 1)} left beside those of training; --seen=true keeps these"
+            f"item{'s' * (left != 1)} left{self._why()}"
         )
+
+    def _why(self) -> str:
+        """What is not in the lists, and what would bring it back."""
+        seen, hide_all = self._options.seen, self._options.hide == "all"
+        if hide_all:
+            known = "those of validation and test" if seen else "all that the user is known to have"
+            return f" beside {known}; --hide=training keeps those of validation and test"
+        if seen:  # nothing is hidden, so items are left out of all lists
+            return "; --untrained=true ranks items without a training interaction too"
+        return " beside those of training; --seen=true keeps these"
 
 
 @contextmanager

@@ -170,6 +170,28 @@ def open_dataset(config: KDConfig) -> MultiModalDataset:
     return HistoryDataset(config)
 
 
+def read_features(model: str, dataset: MultiModalDataset) -> tuple[str, ...]:
+    """Read all that a model of item features reads, and return the names of the modalities.
+
+    Args:
+        model: its name, for the sentence.
+        dataset: keeps what is read.
+
+    Raises:
+        UserError: the data set has none, or they are not valid.
+    """
+    modalities = tuple(dataset.modalities)
+    if not modalities:
+        name = dataset.dataset_name
+        raise UserError(
+            f"{model} needs item features, but data set {name!r} has none; put {name}.<modality>.npy and "
+            f"{name}.item_ids beside its atomic files"
+        )
+    for modality in modalities:
+        dataset.features(modality)
+    return modalities
+
+
 def _modality_list(value: Any) -> tuple[str, ...] | None:
     """Read ``modalities``: null, a list, or names separated by commas as the command line gives them."""
     if value is None:

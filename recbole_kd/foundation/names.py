@@ -1,4 +1,4 @@
-"""Names of files and folders made of what others have named."""
+"""What others have named: as names of files and folders, and as text on a terminal."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ def file_name(text: str, longest: int = 100) -> str:
         longest: of the result, in bytes of UTF-8.
     """
     return cut(_ODD.sub("_", text).strip("._"), longest) or "_"
+
+
+def printable(text: str, kept: str = "") -> str:
+    """``text`` with escapes for what a terminal would not show or would obey, such as the escape character.
+
+    Args:
+        text: any.
+        kept: characters that stay all the same, such as the end of a line.
+    """
+    return "".join(sign if sign.isprintable() or sign in kept else repr(sign)[1:-1] for sign in text)
 
 
 def cut(text: str, longest: int) -> str:

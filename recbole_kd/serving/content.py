@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from recbole_kd.bridge.checkpoint import load_state
+from recbole_kd.bridge.checkpoint_schema import unsound
 from recbole_kd.bridge.targets import trained_items
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.interactions import positives_of
@@ -55,9 +56,12 @@ class StudentContent:
         """Item embeddings (n, d) of features (n, width), those of :attr:`modalities` side by side, normalised.
 
         Raises:
-            UserError: they do not fit.
+            UserError: they do not fit, or the weights are so large that an embedding is no number.
         """
-        return content_embeddings(self.state.model_dump(), features)
+        found = content_embeddings(self.state.model_dump(), features)
+        if not found.isfinite().all():
+            raise UserError(f"{self.path} is damaged: its weights give NaN or infinity; train the student again")
+        return found
 
     def scores(self, scores: ModelScores, checkpoint: str) -> ModelScores:
         """A student's scores with the path's share in the embeddings of items that training never saw.
@@ -112,6 +116,20 @@ def open_content(
         return None
     state = checked(_State, load_state(path), path, "delete it, or train the student again")
     weights = state.weights
-    if not all(isinstance(value, Tensor) for value in weights.values()) or state.sha256 != sha256_of_tensors(weights):
+    for name, value in {"features": state.features, **{f"weights.{key}": one for key, one in weights.items()}}.items():
+        if reason := _unsound(value):
+            raise UserError(f"{path} is damaged: {name} {reason}; train the student again")
+    if state.sha256 != sha256_of_tensors(weights):
         raise UserError(f"{path} is damaged: its weights are not those that were written; train the student again")
     return StudentContent(path, state, train)
+
+
+def _unsound(value: Any) -> str:
+    """Why a value is none of what the file holds; ``""`` for finite float32 numbers, all there."""
+    if not isinstance(value, Tensor):
+        return "is no tensor"
+    if reason := unsound(value):
+        return reason
+    if value.dtype is not torch.float32 or value.device.type != "cpu":
+        return f"is of {str(value.dtype).removeprefix('torch.')} on {value.device.type}, and not of float32"
+    return "" if value.isfinite().all() else "holds NaN or infinity"

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import IO, TYPE_CHECKING, Any
 
+from recbole_kd.foundation.names import printable
+
 if TYPE_CHECKING:
     from recbole_kd.serving.recommend import Listed, Recommendation
 
@@ -18,7 +20,7 @@ def write_lists(lists: Iterable[Recommendation], stream: IO[str], style: str, co
     Args:
         lists: of any number of users.
         stream: text.
-        style: ``table``, ``json`` or ``csv``.
+        style: ``table``, ``json`` or ``csv``; a table shows unprintable characters of names as escapes.
         compares: whether the lists hold a teacher's.
     """
     if style == "csv":
@@ -57,7 +59,7 @@ def _objects(listed: Iterable[Listed]) -> list[dict[str, Any]]:
 def _table(found: Recommendation) -> str:
     from tabulate import tabulate
 
-    headers, title = ["rank", "item", "score"], f"user {found.user}"
+    headers, title = ["rank", "item", "score"], f"user {printable(found.user)}"
     if found.teacher is not None:
         headers = ["rank", "student's", "score", "teacher's", "score"]
         title += f": {found.overlap} of {max(len(found.items), len(found.teacher))} items in both lists"
@@ -67,4 +69,4 @@ def _table(found: Recommendation) -> str:
 
 
 def _text(value: Any) -> str:
-    return f"{value:#.4g}" if isinstance(value, float) else str(value)
+    return f"{value:#.4g}" if isinstance(value, float) else printable(str(value))

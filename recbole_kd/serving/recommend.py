@@ -22,6 +22,7 @@ from recbole_kd.serving.histories import HISTORY, scores_now
 from recbole_kd.serving.new_items import NewSource, read_new_items
 from recbole_kd.serving.raw_users import Unknown, unknown_users
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
+from recbole_kd.training.content import content_path_file
 
 _USERS_FOR_A_HINT = 50_000  # finding a similar name takes seconds among more
 
@@ -75,7 +76,7 @@ def recommend(
         skip_unknown: leave unknown users out, with a warning, instead of refusing them.
         hide: which interactions' items are left out besides: those of validation and test too, or of training alone.
         untrained: rank items without a training interaction too; a model that reads no item features knows nothing of
-            them, and leaves them out.
+            them, and leaves them out. So with new items without features.
         new_items: items that the data set does not have, which a student with a content path ranks among the others; a
             table, or a :class:`~recbole_kd.serving.new_items.NewSource` with pictures.
         history: instead of users, raw item tokens, the earliest first, of somebody who need not be in the data set; for
@@ -99,6 +100,8 @@ def recommend(
     untaught = recommender.untaught(ids)
     if untaught:
         getLogger().warning(untaught)
+    for warning in recommender.warnings:
+        getLogger().warning(warning)
     for told in recommender.told:
         getLogger().info(told)
     return recommender.lists(ids)
@@ -160,8 +163,9 @@ class Recommender:
             self._hidden = [] if seen else [self._trained]
             self._users = self._users if history is None else np.array([HISTORY])
         self._new: list[str] = []
+        self.warnings: list[str] = []  # of the source of new items
         if new_items is not None:
-            self._add(new_items)
+            self._add(new_items, untrained)
         if not 1 <= topk < len(self._items):
             raise UserError(
                 f"topk={topk} must be from 1 to the {len(self._items) - 1} items of {trained.config.dataset}"
@@ -181,15 +185,23 @@ class Recommender:
         """What is said of the items that lists hold and do not hold, beyond those of training."""
         return [said for said in (*self._new, self.left_out) if said]
 
-    def _add(self, source: NewSource) -> None:
+    def _add(self, source: NewSource, untrained: bool) -> None:
         """Rank new items too."""
         trained = self.trained
+        if trained.content is None and trained.had_content:
+            raise UserError(
+                f"new_items: {trained.checkpoint} was trained with a content path, which is not beside it; copy "
+                f"{content_path_file(trained.checkpoint).name} there from where the student was trained"
+            )
         if trained.content is None:
             raise UserError(
                 f"new_items: beside {trained.checkpoint} lies no content path, which alone can tell anything of an "
                 "item that the data set does not have; train the student with --student_content=linear"
             )
-        new = read_new_items(source, trained.content, trained.config)
+        new = read_new_items(source, trained.content, trained.config, untrained)
+        self._new, self.warnings = new.told, new.warnings
+        if not new.tokens:
+            return
         self._items += new.tokens
         self._sources[0] = trained.scores.with_items(new.embeddings)
         if self._never is not None:

@@ -41,7 +41,8 @@ class TrainedModel:
     ``train`` is the training part of its data, ``held_out`` are the others (validation, test); ``identity`` is what
     :func:`recbole_kd.data.identity.identity_of` says of the training part. ``verified`` tells whether the checkpoint
     held the same; stock RecBole's do not say, and only fit in size. ``content`` is the content path beside the
-    checkpoint, which then has its share in the scores of items that training never saw.
+    checkpoint, which then has its share in the scores of items that training never saw; ``had_content`` tells whether
+    the student was trained with one, wherever it is now.
     """
 
     checkpoint: str
@@ -52,6 +53,7 @@ class TrainedModel:
     verified: bool
     held_out: tuple[MultiModalDataset, ...] = ()
     content: StudentContent | None = None
+    had_content: bool = False
 
     @property
     def data_path(self) -> str:
@@ -100,7 +102,8 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
         raise UserError(_why_unfit(path, config, sizes_differ(state, model, train), misfit))
     scores = scores_in(States(train), model, masked=True)
     record = state.get("record")
-    content = open_content(path, train, isinstance(record, dict) and record.get("content_share") is not None)
+    had_content = isinstance(record, dict) and record.get("content_share") is not None
+    content = open_content(path, train, had_content)
     return TrainedModel(
         path,
         config,
@@ -110,6 +113,7 @@ def open_trained(checkpoint: str | os.PathLike[str], config_dict: Mapping[str, A
         isinstance(state.get("data"), dict),
         tuple(held_out),
         content,
+        had_content,
     )
 
 

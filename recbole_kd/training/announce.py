@@ -48,6 +48,8 @@ class Announcements(Callback):
         SHOWN.info(f"{self._place(record.name)} ended: {', '.join([_epochs(record), *found])}")
         if record.at_epoch_limit:
             SHOWN.info(record.limit_note())
+        if record.content_note():
+            SHOWN.warning(record.content_note())
 
     def _parts(self, record: StageRecord) -> list[tuple[str, Mapping[str, float]]]:
         parts = (("valid", record.valid), ("test", record.test))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,29 @@ Figure = Annotated[float, BeforeValidator(lambda value: math.nan if value is Non
 
 WITH_CONTENT = "with content"  # what is so called in ``apart``
 TITLES = {"baseline": "student alone", "student": "distilled student"}  # of stages, where not their names
+
+
+_OF_TARGETS = ("recall", "ndcg", "precision", "hit", "mrr", "map")  # metrics that fall as targets are lost
+
+
+def warm_lost(apart: Mapping[str, Mapping[str, Any]]) -> str:
+    """What to say where a content path costs more than half of what is found of the items that training has.
+
+    Args:
+        apart: metrics, as :attr:`StageRecord.apart` has them.
+
+    Returns:
+        The sentence, which names the first such metric; "" where there is none.
+    """
+    alone, filled = apart.get("warm", {}), apart.get(f"{WITH_CONTENT}, warm", {})
+    for name, value in alone.items():
+        if name.partition("@")[0] in _OF_TARGETS and name in filled and filled[name] < value / 2:
+            return (
+                f"the content path pushes items that training has out of the lists: their {name} is {filled[name]:.4f} "
+                f"with it and {value:.4f} without; to rank without it leave out student_content, or take the "
+                ".content.pth file away from beside the checkpoint"
+            )
+    return ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +109,10 @@ class StageRecord:
             return ""
         title = self.model if self.name == "model" else TITLES.get(self.name, self.name)
         return f"{title} ended at its epoch limit of {self.epochs}; raise epochs"
+
+    def content_note(self) -> str:
+        """What to say of a content path that does harm, "" of every other stage."""
+        return warm_lost(self.apart)
 
     @classmethod
     def read(cls, kept: Any, place: object) -> StageRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from logging import getLogger
+from pathlib import Path
 from typing import Any
 
 from recbole_kd.bridge.config import KDConfig
@@ -12,13 +13,14 @@ from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.model_keys import declared_settings
 from recbole_kd.bridge.recbole import GeneralRecommender, init_seed
 from recbole_kd.bridge.trainer import own_trainer
-from recbole_kd.data.dataset import MultiModalDataset, open_dataset
+from recbole_kd.data.dataset import MultiModalDataset, open_dataset, read_features
 from recbole_kd.data.loaders import check_evaluation, make_loaders
 from recbole_kd.distillers.base import Distiller, TrajectorySettings
 from recbole_kd.distillers.method import DistillationMethod
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.plain import plain_values
 from recbole_kd.scoring.cache import TeacherCache
+from recbole_kd.scoring.manifest import MANIFEST
 from recbole_kd.training.callbacks import Callback, CallbackList
 from recbole_kd.training.content import check_content, content_path
 from recbole_kd.training.fitting import Prepare, train_stage
@@ -41,9 +43,7 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
     check_outputs(config)
     with heard(config, plan.epochs(), callbacks) as callback:
         data = open_data(config)
-        for stage_config in plan.configs.values():
-            check_evaluation(stage_config, data)
-            check_content(stage_config, data)
+        check_stages(plan, data)
         stages = train_plan(plan, lambda stage_config: make_loaders(stage_config, data), callback)
         result = Result(
             model=config.model,
@@ -58,6 +58,30 @@ def train_and_test(config: KDConfig, callbacks: Sequence[Callback] = ()) -> Resu
             result.write(config["result_file"])
     CallbackList(callbacks).run_ends(result)
     return result
+
+
+def check_stages(plan: Plan, data: MultiModalDataset) -> None:
+    """Refuse what the data tell of any stage, before the first is trained.
+
+    Args:
+        plan: of the run.
+        data: keep the features that are read.
+
+    Raises:
+        UserError: an evaluation that cannot be made, a content path that cannot be, features that are not there.
+    """
+    for config in plan.configs.values():
+        check_evaluation(config, data)
+        check_content(config, data)
+        if reads_features(config):
+            read_features(config.model, data)
+
+
+def reads_features(config: KDConfig) -> bool:
+    """Whether a stage reads item features, for its model or for a content path; a teacher's cache has read them."""
+    if config["cache_dir"] and (Path(config["cache_dir"]) / MANIFEST).is_file():
+        return False
+    return bool(config["content"] or getattr(config.model_class, "reads_features", False))
 
 
 def keep_scores(given: KDConfig, callbacks: Sequence[Callback] = ()) -> TeacherCache:

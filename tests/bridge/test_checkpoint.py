@@ -192,10 +192,33 @@ class TestDamage:
         with pytest.raises(Damaged, match=rf"^m\.pth is damaged: {place} is not what a checkpoint holds \("):
             load_checkpoint("m.pth")
 
-    def test_a_tensor_larger_than_its_file(self, folder):
-        torch.save({"state_dict": {"w": torch.ones(1).expand(2**40)}}, "m.pth")
-        with pytest.raises(Damaged, match=r"state_dict\.w is larger than the file"):
+    @pytest.mark.parametrize("size", [2, 500, 2**40])
+    def test_a_tensor_larger_than_what_the_file_holds_of_it(self, folder, size):
+        torch.save({"state_dict": {"w": torch.ones(1).expand(size)}, "sha256": "0" * 64}, "m.pth")
+        with pytest.raises(Damaged, match=r"state_dict\.w has more values than the file holds"):
             load_checkpoint("m.pth")
+
+    def test_repeated_values_are_written_one_by_one(self, folder):
+        model = Model()
+        model.register_buffer("same", torch.ones(1).expand(500))
+        save_checkpoint("m.pth", model, {})
+        assert torch.equal(load_checkpoint("m.pth")["state_dict"]["same"], torch.ones(500))
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            torch.eye(3).to_sparse(),
+            torch.eye(3).to_sparse_csr(),
+            torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]),
+            torch.quantize_per_tensor(torch.ones(3), 1.0, 0, torch.qint8),
+            torch.imag(torch.view_as_complex(torch.ones(3, 2)).conj()),
+            torch.zeros(3, dtype=torch.complex64),
+        ],
+    )
+    def test_weights_that_are_no_dense_numbers(self, folder, value):
+        torch.save({"state_dict": {"w": value}}, "m.pth")
+        with pytest.raises(Damaged, match=r"state_dict\.w is no dense tensor of real numbers"):
+            load_any_checkpoint("m.pth")
 
     def test_a_matrix_that_is_none(self, folder):
         save_checkpoint("m.pth", Model(sparse=sp.csr_matrix(np.eye(3))), {})
@@ -204,6 +227,15 @@ class TestDamage:
         torch.save(state, "m.pth")
         with pytest.raises(Damaged, match=r"other_parameter holds a matrix that is none"):
             load_checkpoint("m.pth")
+
+    def test_an_archive_of_several_disks(self, folder):
+        save_checkpoint("m.pth", Model(), {})
+        content = Path("m.pth").read_bytes()
+        locator = content.rindex(b"PK\x06\x07")  # of the end of a large archive, which PyTorch always writes
+        Path("m.pth").write_bytes(content[: locator + 4] + b"\xff" + content[locator + 5 :])
+        for load in (load_checkpoint, load_any_checkpoint):
+            with pytest.raises(UserError, match="is not a whole checkpoint"):
+                load("m.pth")
 
     def test_compressed_or_doubled_parts(self, folder):
         save_checkpoint("m.pth", Model(), {})

@@ -1,6 +1,7 @@
 """The command ``recommend``: what it prints, where it writes, what it refuses."""
 
 import csv
+import io
 import json
 import os
 import signal
@@ -12,7 +13,8 @@ import pytest
 
 from recbole_kd.bridge.checkpoint import load_checkpoint, save_state
 from recbole_kd.cli import main
-from recbole_kd.serving.recommend import recommend
+from recbole_kd.serving.list_formats import write_lists
+from recbole_kd.serving.recommend import Listed, Recommendation, recommend
 from tests.processes import ROOT, python
 from tests.trained_once import refused, said
 
@@ -60,6 +62,24 @@ class TestFormats:
         many = said(capsys, f"--checkpoint={bpr}", f"--users={','.join(EVERYONE)}")
         assert len([json.loads(line) for line in many.splitlines()]) == 40
         assert "--output=FILE" in refused(capsys, f"--checkpoint={bpr}", "--users=all")
+
+    @pytest.mark.parametrize("teacher", [None, (Listed("\x9b2J", 1.0),)])
+    def test_a_table_obeys_no_name(self, teacher):
+        found = Recommendation("\x1b[31mu", (Listed("i\n\x1b]0;x\x07é", 1.0),), teacher)
+        stream = io.StringIO()
+        write_lists([found], stream, "table", teacher is not None)
+        assert "user \\x1b[31mu" in stream.getvalue()
+        assert "i\\n\\x1b]0;x\\x07é" in stream.getvalue()
+        assert stream.getvalue().replace("\n", "").isprintable()
+        for style in ("json", "csv"):
+            stream = io.StringIO(newline="")
+            write_lists([found], stream, style, teacher is not None)
+            kept = next(iter(csv.DictReader(io.StringIO(stream.getvalue(), newline="")))) if style == "csv" else None
+            assert (kept or json.loads(stream.getvalue()))["user"] == found.user
+
+    def test_a_sentence_obeys_no_name(self, bpr, capsys):
+        folder = "\x1b[31mred"
+        assert "\\x1b[31mred" in refused(capsys, f"--checkpoint={bpr}", "--users=u1", f"--new_items={folder}")
 
     def test_what_was_used_is_on_stderr(self, bpr, capsys):
         assert main(["recommend", f"--checkpoint={bpr}", "--users=u1"]) == 0

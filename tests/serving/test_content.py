@@ -67,6 +67,37 @@ def test_a_file_of_another_student_and_one_that_is_damaged(student, tmp_path):
         open_trained(student)
 
 
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (torch.zeros(1).expand(10**13), "has more values than the file holds"),
+        (torch.zeros(3, device="meta"), "has more values than the file holds"),
+        (torch.eye(3).to_sparse(), "is no dense tensor of real numbers"),
+        (torch.zeros(3, dtype=torch.complex64), "is no dense tensor of real numbers"),
+        (torch.zeros(3, dtype=torch.int64), "is of int64 on cpu, and not of float32"),
+        (torch.zeros(3, dtype=torch.float64), "is of float64 on cpu, and not of float32"),
+        (torch.tensor([1.0, float("nan")]), "holds NaN or infinity"),
+        ([1.0], "is no tensor"),
+    ],
+)
+def test_a_value_that_is_none_of_ours(student, value, why):
+    path = content_path_file(student)
+    state = torch.load(path, weights_only=True)
+    for name, changed in (("features", value), ("weights.bias", {**state["weights"], "bias": value})):
+        torch.save({**state, name.partition(".")[0]: changed}, path)
+        with pytest.raises(UserError, match=rf"is damaged: {name} {why}; train the student again"):
+            open_trained(student)
+
+
+def test_weights_that_make_no_numbers(student):
+    path = content_path_file(student)
+    state = torch.load(path, weights_only=True)
+    weights = {name: torch.full_like(value, 3e38) for name, value in state["weights"].items()}
+    torch.save({**state, "weights": weights, "sha256": sha256_of_tensors(weights)}, path)
+    with pytest.raises(UserError, match="is damaged: its weights give NaN or infinity"):
+        open_trained(student)
+
+
 def test_a_path_that_is_gone_is_told(student, caplog):
     content_path_file(student).unlink()
     assert not open_trained(student).content

@@ -1,12 +1,15 @@
 """Items that the data set does not have, ranked by a student's content path."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
 from recbole_kd.cli import features, main
+from recbole_kd.data.content.record import _Source as Source
+from recbole_kd.data.content.report import Report
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.serving import new_items
@@ -44,7 +47,7 @@ def student(checkerboard, monkeypatch, capsys) -> str:
 
 def test_the_row_and_the_embedding_are_those_of_the_same_text_in_the_data_set(student):
     trained = open_trained(student)
-    new = new_items.read_new_items(NewSource("new.csv"), trained.content, trained.config)
+    new = new_items.read_new_items(NewSource("new.csv"), trained.content, trained.config, untrained=True)
     assert new.tokens == ["n1", "n2"]
     expected = trained.content.embeddings(trained.train.features("text")[trained.train.token2id("item_id", "i3")][None])
     torch.testing.assert_close(new.embeddings[:1], expected)
@@ -53,6 +56,75 @@ def test_the_row_and_the_embedding_are_those_of_the_same_text_in_the_data_set(st
         "1 items with an empty text, which get no row",
         "1 new items that the data set has already, left to it",
     ]
+    assert new.warnings == []
+
+
+def test_an_item_of_which_nothing_is_known_is_left_out(student, capsys):
+    trained = open_trained(student)
+    new = new_items.read_new_items(NewSource("new.csv"), trained.content, trained.config)
+    assert new.tokens == ["n1"]
+    said = "1 new item has no text and is left out, the first is 'n2'; --untrained=true ranks it"
+    assert new.told[-1] == said
+    Path("broken.csv").write_text("sku,title,about\nn1,broken,\nn2,,\n")
+    for untrained, expected in ((False, set()), (True, {"n1", "n2"})):
+        lists = list(recommend(student, topk=23, seen=True, new_items="broken.csv", untrained=untrained))
+        assert {item for found in lists for item, _ in found.items if item.startswith("n")} == expected
+    words = ["recommend", f"--checkpoint={student}", "--users=u0", "--new_items=broken.csv"]
+    assert main(words) == 0
+    assert "2 new items have no text and are left out, the first is 'n1'; --untrained=true ranks them" in (
+        capsys.readouterr().err
+    )
+
+
+def test_a_row_of_either_modality_is_enough():
+    texts, pictures = (new_items.Record.model_construct(source=Source(columns=names)) for names in (["title"], []))
+    (said,) = new_items._left_out(["n1"], {"text": texts, "posters": pictures})
+    assert (
+        said == "1 new item has neither text nor picture and is left out, the first is 'n1'; --untrained=true ranks it"
+    )
+    assert new_items._left_out(["n1"], {"posters": pictures})[0].startswith("1 new item has no picture and")
+    assert new_items._left_out([], {"text": texts}) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("i5,a,b\n", r"old\.csv has no item that the data set lacks, so that no new item is ranked"),
+        ("", r"old\.csv is empty, it has a header and no rows, so that no new item is ranked"),
+    ],
+)
+def test_where_nothing_is_new_the_lists_are_the_ordinary_ones(student, capsys, caplog, rows, says):
+    Path("old.csv").write_text(f"sku,title,about\n{rows}")
+    assert list(recommend(student, topk=5, new_items="old.csv")) == list(recommend(student, topk=5))
+    assert re.search(f"new_items: {says}", caplog.text)
+    words = ["recommend", f"--checkpoint={student}", "--users=u0,u1", "--topk=5"]
+    assert main(words) == 0
+    plain = capsys.readouterr().out
+    assert main([*words, "--new_items=old.csv"]) == 0
+    said = capsys.readouterr()
+    assert said.out == plain
+    assert re.search(f"recbole-kd: warning: new_items: {says}", said.err)
+
+
+def test_ids_that_are_nearly_those_of_known_items(student, caplog):
+    known = {"9": None, "i5": None, "0": None}
+    some = list(new_items._doubts(NewSource("new.csv"), ["x"], ["000009", " i5", "n1", "00"], known))
+    assert some == [
+        "new_items: 3 new ids are those of known items but for leading zeros or spaces around them, the first '000009' "
+        "beside '9'; if they are the same items, write their ids as the data set does"
+    ]
+    Path("spaced.csv").write_text("sku,title,about\n i5,a,b\nn1,a,b\n")
+    recommend(student, new_items="spaced.csv")
+    assert "1 new id is that of a known item but for leading zeros or spaces around it, the first ' i5'" in caplog.text
+
+
+def test_a_folder_without_pictures_is_no_mistake_of_a_night(student, tmp_path):
+    record = new_items._record(open_trained(student).train, "text")
+    pictures = record.model_copy(update={"source": record.source.model_copy(update={"columns": []})})
+    (tmp_path / "none").mkdir()
+    assert new_items._inputs(NewSource(None, str(tmp_path / "none")), pictures, (), Report()) == {}
+    (said,) = new_items._doubts(NewSource(None, "none"), [], [], ())
+    assert said == "new_pictures: none is empty, it has no picture, so that no new item is ranked"
 
 
 def test_it_is_ranked_among_the_others(student):
@@ -73,14 +145,14 @@ def test_it_is_ranked_among_the_others(student):
 
 def test_what_is_refused(student):
     ask = NewSource("new.csv")
-    Path("old.csv").write_text("sku,title,about\ni5,a,b\n")
-    with pytest.raises(UserError, match=r"old\.csv has no item that the data set lacks"):
-        recommend(student, new_items=NewSource("old.csv"))
     Path("odd.csv").write_text("sku,name\nn1,a\n")
     with pytest.raises(UserError, match="has no column 'title'"):
         recommend(student, new_items=NewSource("odd.csv"))
     record = Path("dataset/board/board.text.json")
     values = json.loads(record.read_text())
+    record.write_text(json.dumps({**values, "source": {"id": "sku", "columns": ["title", "\x1b[31mred"]}}))
+    with pytest.raises(UserError, match=r"has no column '\\x1b\[31mred'.*\(.* sku, title, '\\x1b\[31mred'\)$"):
+        recommend(student, new_items=ask)
     record.write_text(json.dumps({**values, "encoder": {"name": "other", "weights_sha256": "0"}}))
     with pytest.raises(UserError, match=r"whose weights are not those of .*--text_encoder"):
         recommend(student, new_items=ask)
@@ -102,9 +174,12 @@ def test_a_record_that_is_a_link_is_none(student, tmp_path):
 
 
 def test_a_student_without_a_path_is_refused(student):
+    (plain,) = Path(student).parent.glob("*-teacher-*.pth")
+    with pytest.raises(UserError, match="lies no content path, which alone can tell"):
+        recommend(plain, new_items=NewSource("new.csv"))
     for path in Path(student).parent.glob("*.content.pth"):
         path.unlink()
-    with pytest.raises(UserError, match="lies no content path, which alone can tell"):
+    with pytest.raises(UserError, match=rf"with a content path, .*; copy {Path(student).stem}\.content\.pth there"):
         recommend(student, new_items=NewSource("new.csv"))
 
 
@@ -125,14 +200,14 @@ def test_command(student, capsys):
     assert main(words) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["user"] == "u0"
-    assert "2 new items are ranked by the content path, the first is 'n1'" in said.err
+    assert "1 new item is ranked by the content path, the first is 'n1'" in said.err
     assert main([*words[:-1], "--new_items=gone.csv"]) == 2
     assert "new_items: there is no file gone.csv" in capsys.readouterr().err
 
 
 def test_what_only_pictures_name_is_no_item_of_a_table(student):
     trained = open_trained(student)
-    with pytest.raises(UserError, match="new_pictures: the student reads no pictures, only text"):
+    with pytest.raises(UserError, match="reads no pictures, its modality 'text' was made of texts; leave"):
         new_items.read_new_items(NewSource("new.csv", "."), trained.content, trained.config)
     record = new_items._record(trained.train, "text")
     pictures = record.model_copy(update={"source": record.source.model_copy(update={"columns": []})})
@@ -140,8 +215,12 @@ def test_what_only_pictures_name_is_no_item_of_a_table(student):
     found = {"text": {"n1": "a"}, "posters": {"logo": Path("logo.jpg"), "n2": Path("n2.jpg")}}
     assert list(new_items._named(NewSource("new.csv", "."), records, found)) == ["n1", "n2", "i5"]
     assert list(new_items._named(NewSource(None, "."), records, {**found, "text": {}})) == ["logo", "n2"]
-    with pytest.raises(UserError, match="new_items: the student reads no texts, only posters"):
-        new_items._check_kinds(NewSource("new.csv"), {"posters": pictures})
+    with pytest.raises(
+        UserError, match="new_items: the student reads no texts, its modality 'text' was made of pictures"
+    ):
+        new_items._check_kinds(NewSource("new.csv"), {"text": pictures})
+    with pytest.raises(UserError, match="its modalities 'a', 'b' were made of pictures"):
+        new_items._check_kinds(NewSource("new.csv"), {"a": pictures, "b": pictures})
 
 
 def test_known_items_are_not_encoded(student, monkeypatch):

@@ -76,6 +76,22 @@ class TestShortLists:
         assert warnings(capsys, f"--checkpoint={bpr}", "--users=u1", "--topk=17") == []
         assert warnings(capsys, f"--checkpoint={bpr}", "--users=u1", "--topk=20", "--seen=true") == []
 
+    def test_what_would_bring_items_back(self, bpr, capsys):
+        words = [f"--checkpoint={bpr}", "--users=u1", "--topk=24", "--hide=all"]
+        (line,) = warnings(capsys, *words)
+        known = " left beside all that the user is known to have; --hide=training keeps those of validation and test"
+        assert line.endswith(known)
+        (line,) = warnings(capsys, *words, "--seen=true")
+        assert line.endswith(
+            " left beside those of validation and test; --hide=training keeps those of validation and test"
+        )
+
+    def test_items_that_no_list_holds(self, checkerboard, capsys):
+        path = train("BPR", split="cold_items=0.25")
+        capsys.readouterr()
+        (line,) = warnings(capsys, f"--checkpoint={path}", "--users=u1", "--topk=24", "--seen=true")
+        assert line.endswith("who has 18 items left; --untrained=true ranks items without a training interaction too")
+
 
 class TestFilesOfUsers:
     @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from recbole_kd.foundation.errors import UserError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
-def find_pictures(folder: Path, report: Report) -> dict[str, Path]:
+def find_pictures(folder: Path, report: Report, some_needed: bool = True) -> dict[str, Path]:
     """Return the picture of each item, by raw token, sorted by file name.
 
     Args:
         folder: of ``<item>.<ending>``, an ending of :data:`SUFFIXES` in any case. Folders in it are not entered.
         report: gets files of other kinds, links, which are not followed, and a second file of an item.
+        some_needed: refuse a folder without any.
 
     Raises:
         UserError: it is no folder, or has no picture.
@@ -45,7 +46,7 @@ def find_pictures(folder: Path, report: Report) -> dict[str, Path]:
         else:
             check_token(token, f"{folder}, file {entry.name!r}")
             pictures[token] = path
-    if not pictures:
+    if some_needed and not pictures:
         raise UserError(f"{folder} has no picture; call them <item>.jpg, or another of {', '.join(SUFFIXES)}")
     return pictures
 

@@ -49,8 +49,11 @@ class ItemTable:
             UserError: the file cannot be read, or has no such column.
         """
         self._table = open_table(path, encoding, longest=_LONGEST)
-        self.id = column(path, self._table.names, id_column, "item", option="id")
-        self._wanted = [column(path, self._table.names, name, "columns") for name in columns]
+        self.id = column(path, self._table.names, id_column, "item", option="id", taken=columns)
+        self._wanted: list[str] = []
+        for name in columns:
+            taken = [self.id, *self._wanted, *columns]
+            self._wanted.append(column(path, self._table.names, name, "columns", taken=taken))
 
     def rows(self) -> Iterator[Row]:
         """The rows; nothing of them is held. A number is its text, a list its texts with commas.

@@ -93,10 +93,11 @@ def read(
     if time_format and not time:
         raise UserError("time_format is given without time; name the column with --time=COLUMN")
     table = open_table(source, encoding)
-    names = {flag: column(source, table.names, given, flag) for flag, given in (("user", user), ("item", item))}
-    for flag, given in (("time", time), ("rating", rating)):
-        if given:
-            names[flag] = column(source, table.names, given, flag)
+    asked = {"user": user, "item": item, "time": time, "rating": rating}
+    names: dict[str, str] = {}
+    for flag, given in asked.items():
+        if given or flag in ("user", "item"):
+            names[flag] = column(source, table.names, given, flag, taken=[*names.values(), *asked.values()])
     _check_different(source, table, names)
     notes = [f"Of its columns {names['user']!r} is the user and {names['item']!r} the item."]
     for flag in ("time", "rating"):

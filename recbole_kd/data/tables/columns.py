@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from recbole_kd.foundation.errors import UserError, did_you_mean
@@ -24,7 +24,9 @@ _RATINGS = "rating ratings score stars overall"
 _KNOWN = {"user": _USERS, "item": _ITEMS, "time": _TIMES, "rating": _RATINGS}
 
 
-def column(path: Path, names: Sequence[str], given: str, flag: str, option: str = "") -> str:
+def column(
+    path: Path, names: Sequence[str], given: str, flag: str, option: str = "", taken: Collection[str] = ()
+) -> str:
     """The name of the column that is meant.
 
     Args:
@@ -33,6 +35,7 @@ def column(path: Path, names: Sequence[str], given: str, flag: str, option: str 
         given: what the user wrote; the type of an atomic file's header may be left out. ``""`` to look for it.
         flag: ``user`` or ``item``, ``time`` or ``rating``; of a column that is given, anything.
         option: what the command calls it, where that is not ``flag``.
+        taken: columns that are in use already, which are not suggested.
 
     Raises:
         UserError: there is no such column or the table has it twice, or none or several have well-known names.
@@ -43,7 +46,8 @@ def column(path: Path, names: Sequence[str], given: str, flag: str, option: str 
             return found[0]
         if found:
             raise UserError(f"{path} has {len(found)} columns called {given!r}; rename all but one")
-        near = did_you_mean(given, filter(str.isprintable, names))
+        used = set(map(bare, taken))
+        near = did_you_mean(given, (name for name in names if name.isprintable() and bare(name) not in used))
         raise UserError(f"{path} has no column {given!r}; it has {listed(names)}{near}{_headless(names)}")
     found = known(names, flag)
     if len(found) == 1:

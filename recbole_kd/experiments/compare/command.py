@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from recbole_kd.evaluation.protocol import protocol_of, title_words
+from recbole_kd.experiments.compare.early import check_features
 from recbole_kd.experiments.compare.execute import execute
 from recbole_kd.experiments.compare.latency import measure, unmeasured
 from recbole_kd.experiments.compare.made import parts_of, unseen_note
@@ -28,6 +29,7 @@ from recbole_kd.foundation.files import alone_in
 from recbole_kd.training.hearing import check_outputs
 from recbole_kd.training.record import WITH_CONTENT
 
+OnTable = Callable[[Table, list[Path]], object]
 _METRICS = ("recall", "ndcg", "precision", "hit", "mrr")
 
 
@@ -45,12 +47,17 @@ class ComparisonResult(NamedTuple):
     failed: list[Record]
 
 
-def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> ComparisonResult:
+def compare(
+    words: Sequence[str],
+    config_files: Sequence[str] = (),
+    on_table: OnTable | None = None,
+) -> ComparisonResult:
     """Make the runs that are not made yet, and the table of all.
 
     Args:
         words: command-line words ``--key=value``.
         config_files: YAML files of every run.
+        on_table: is given the table and the files that were written, before the pictures are made, which takes minutes.
 
     Raises:
         UserError: something that the user can mend, or that no run ended well.
@@ -61,7 +68,7 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
     check_outputs(runs[0].config)
     out = Path(options.out or f"compare/{options.dataset}")
     files = [f"--config_files={' '.join(map(str, config_files))}"] if config_files else []
-    comparison = Comparison(runs, out, options, f"recbole-kd compare {shlex.join([*words, *files])}")
+    comparison = Comparison(runs, out, options, f"recbole-kd compare {shlex.join([*words, *files])}", on_table)
     with alone_in(out, "compare", "--out"):
         try:
             return comparison.make()
@@ -72,13 +79,16 @@ def compare(words: Sequence[str], config_files: Sequence[str] = ()) -> Compariso
 class Comparison:
     """What is compared, where it is kept, and how the table is made of it."""
 
-    def __init__(self, runs: Sequence[Run], out: Path, options: Options, command: str) -> None:
+    def __init__(
+        self, runs: Sequence[Run], out: Path, options: Options, command: str, on_table: OnTable | None = None
+    ) -> None:
         """Check the options against the runs.
 
         Raises:
             UserError: no row has the label of the reference, or the metric to be tested is not computed.
         """
         self._runs, self._out, self._options, self._command = runs, out, options, command
+        self._on_table = on_table
         self._config = config = runs[0].config.final_config_dict
         labels = list(dict.fromkeys(label for run in runs for label in run.rows.values()))
         self.reference = options.reference or runs[0].label
@@ -114,6 +124,8 @@ class Comparison:
         notes, made = self._notes(rows, tests, known), parts_of(self._runs, known, self._command)
         table = Table(self._title(), rows, tests, notes, self._facts(rows, failed), made)
         paths = [*table.write(self._out), self._out / "runs.jsonl"]
+        if self._on_table:
+            self._on_table(table, list(paths))
         if self._options.report:
             paths.append(self._report(table))
         return ComparisonResult(table, paths, failed)
@@ -121,6 +133,7 @@ class Comparison:
     def _run(self, records: Records) -> None:
         wanted = [run for run in self._runs if not (self._options.resume and records.done(run.digest))]
         done = len(self._runs) - len(wanted)
+        check_features(wanted)
 
         def ended(record: Record) -> None:
             records.put(record)
@@ -178,6 +191,7 @@ class Comparison:
             notes.append("Warm and cold: test interactions of items that training has, and of items that it never saw.")
         if any(name.startswith(WITH_CONTENT) for row in rows for name in row.apart()):
             notes.append("With content: the student with its content path for unseen items; p is of the student alone.")
+        notes += [f"{row.label}: {lost}." for row in rows if (lost := row.warm_lost())]
         if unseen := unseen_note(known, self._config["eval_items"] == "warm"):
             notes.append(f"{unseen}.")
         failed = (record for record in known.values() if record["status"] != "done")

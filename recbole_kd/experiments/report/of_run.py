@@ -7,7 +7,7 @@ from pathlib import Path
 from recbole_kd.evaluation.protocol import protocol_of, title_words
 from recbole_kd.evaluation.unseen import unseen_in_test
 from recbole_kd.experiments.report.curves import write_curves
-from recbole_kd.experiments.report.table import limit_notes, stage_table
+from recbole_kd.experiments.report.table import stage_notes, stage_table
 from recbole_kd.foundation.files import replacing
 from recbole_kd.training.record import Result
 
@@ -20,14 +20,15 @@ def title_of(result: Result) -> str:
 def table_of(result: Result, style: str = "simple") -> str:
     """Title and table, in a format of ``tabulate``, and below it what a reader of the figures has to know.
 
-    That is a line for each training that was cut short, and one on test interactions that few models can find.
+    That is a line for each training that was cut short, one for each content path that does harm, and one on test
+    interactions that few models can find.
     """
     markdown = style == "github"
     title = title_of(result).replace("<", "\\<") if markdown else title_of(result)  # a name begins no tag
     between = "\n\n" if markdown else "\n"
     table = stage_table(result.stages, style, protocol_of(result.config).heading)
     unseen = "" if result.config.get("eval_items") == "warm" else unseen_in_test(result.data).note()
-    notes = "".join(f"\n{note}" for note in [*limit_notes(result.stages), unseen] if note)
+    notes = "".join(f"\n{note}" for note in [*stage_notes(result.stages), unseen] if note)
     return f"{title}{between}{table}" + f"\n{notes}" * bool(notes)
 
 

@@ -50,9 +50,10 @@ def stage_table(stages: Sequence[StageRecord], style: str = "simple", ranking: s
     return found
 
 
-def limit_notes(stages: Sequence[StageRecord]) -> list[str]:
-    """A line below the table for each stage that early stopping had not ended."""
-    return [note for stage in stages if (note := stage.limit_note())]
+def stage_notes(stages: Sequence[StageRecord]) -> list[str]:
+    """A line below the table for each stage that early stopping had not ended, or whose content path does harm."""
+    found = [note for stage in stages for note in (stage.limit_note(), stage.content_note()) if note]
+    return [note[0].upper() + note[1:] for note in found]
 
 
 def shown_metrics(test: Mapping[str, float]) -> list[str]:

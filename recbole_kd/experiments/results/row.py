@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from recbole_kd.training.record import warm_lost
+
 BATCHES = (1, 1024)  # users at a time, of which the milliseconds are told
 
 
@@ -59,6 +61,11 @@ class Row:
                 for metric, value in metrics.items():
                     found.setdefault(name, {}).setdefault(metric, []).extend([] if value is None else [value])
         return {name: {key: np.array(of, np.float64) for key, of in metrics.items()} for name, metrics in found.items()}
+
+    def warm_lost(self) -> str:
+        """What to say of content paths that do harm, by mean over seeds; "" where they do none."""
+        apart = self.apart().items()
+        return warm_lost({name: {key: of.mean() for key, of in found.items() if len(of)} for name, found in apart})
 
     def costs(self) -> dict[str, float | None]:
         """One figure for all seeds: the median; of the peak memory the largest, of the latency the one measured."""

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recbole_kd.bridge.recbole import Config, GeneralRecommender, InputType, Interaction
-from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.dataset import MultiModalDataset, read_features
 from recbole_kd.data.interactions import matrix_of
-from recbole_kd.foundation.errors import UserError
 from recbole_kd.foundation.settings import Settings
 from recbole_kd.ops.all_products import all_products
 from recbole_kd.ops.losses import Batch
@@ -47,12 +46,7 @@ class MultiModalRecommender(GeneralRecommender, Generic[OwnSettings]):
         """
         super().__init__(config, dataset)
         self.settings = self.settings_class.read(config)  # type: ignore[assignment]
-        self.modalities = tuple(dataset.modalities)
-        if not self.modalities:
-            raise UserError(
-                f"{type(self).__name__} needs item features, but data set {config['dataset']!r} has none; put "
-                f"{config['dataset']}.<modality>.npy and {config['dataset']}.item_ids beside its atomic files"
-            )
+        self.modalities = read_features(type(self).__name__, dataset)
         for name in self.modalities:
             self.register_buffer(f"features_{name}", dataset.features(name), persistent=False)
         self.interactions = matrix_of(dataset)

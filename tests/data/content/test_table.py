@@ -26,6 +26,16 @@ def write(tmp_path):
     return written
 
 
+def test_columns_in_use_are_not_suggested(write):
+    path = write("a.csv", "Artikelnr,Titel,Farbe\n1,a,b\n")
+    with pytest.raises(UserError, match=r"no column 'Marke'; it has Artikelnr, Titel, Farbe(; did you mean Farbe\?)?$"):
+        rows(path, ("Titel", "Marke"), "Artikelnr")
+    with pytest.raises(UserError, match=r"no column 'Title'; it has Artikelnr, Titel, Farbe; did you mean Titel\?$"):
+        rows(path, ("Title", "Farbe"), "Artikelnr")
+    with pytest.raises(UserError, match=r"no column 'Title'; it has Artikelnr, Titel, Farbe$"):
+        rows(path, ("Titel", "Title"), "Artikelnr")
+
+
 class TestCsv:
     def test_rows_with_their_lines(self, write):
         path = write("a.csv", 'title,id,x\n"two\nlines, ""quoted""",7,1\n\nplain,8,2\n')

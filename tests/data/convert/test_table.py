@@ -85,6 +85,8 @@ class TestColumns:
         [
             ("a,b,c", {}, "no column known as user.*--user=COLUMN, one of a, b, c$"),
             ("user_id,customer,sku", {}, "2 columns that may be the user, user_id, customer;.*--user=COLUMN"),
+            ("usr,Artikelnr,n", {"user": "usr", "item": "Artikelnr", "time": "Artikel"}, "has usr, Artikelnr, n$"),
+            ("user:token,item:token,us", {"item": "use", "user": "user"}, "item:token, us; did you mean us"),
             ("user,item,n", {"user": "usr"}, "no column 'usr'; it has user, item, n; did you mean user"),
             ("user,item,n", {"time": "when"}, "no column 'when'; it has user, item, n"),
             ("196,242,3", {}, "no header"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recbole_kd.cli import main
-from recbole_kd.experiments.compare import child, latency
+from recbole_kd.experiments.compare import child, command, latency
 from recbole_kd.experiments.results.users import read_users
 from recbole_kd.foundation.files import locked
 from tests.cli.test_commands import only_line
@@ -86,6 +86,19 @@ class TestTable:
         difference = float(rows["BPR"]["mrr@5"]) - float(rows["Pop"]["mrr@5"])
         assert float(rows["BPR"]["difference"]) == pytest.approx(difference, abs=2e-4)
         assert "mrr@5 of each of 40 users, averaged over seeds, against Pop" in (OUT / "table.md").read_text()
+
+    def test_the_table_is_told_before_the_pictures_are_made(self, quick, capsys, monkeypatch):
+        told: list[str] = []
+
+        def drawn(self: command.Comparison, table: object) -> Path:
+            told.append(capsys.readouterr().out)
+            return Path("compare/board/report.html")
+
+        monkeypatch.setattr(command.Comparison, "_report", drawn)
+        assert compare("--models=BPR", report=True) == 0
+        assert "1 model on board" in told[0]
+        assert told[0].endswith("runs.jsonl\n")
+        assert capsys.readouterr().out == "pictures: compare/board/report.html\n"
 
     def test_a_random_split(self, quick):
         """Each seed has test users of its own; those that all seeds test are compared."""

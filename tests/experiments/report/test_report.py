@@ -39,7 +39,7 @@ def test_in_a_browser(quick, browser, capsys):
     Path("tune/board-MTS4MM").mkdir(parents=True)
     Path("tune/board-MTS4MM/trials.csv").write_text(TRIALS)
     assert compare(*WORDS, report=True) == 0
-    assert capsys.readouterr().out.strip().endswith(f"runs.jsonl, {OUT / 'report.html'}")
+    assert capsys.readouterr().out.strip().endswith(f"runs.jsonl\npictures: {OUT / 'report.html'}")
     names = list(all_pictures())
     assert sorted(path.stem for path in (OUT / "pictures").glob("*.png")) == sorted(names)
     os.rename(OUT / "report.html", "alone.html")  # nothing beside it is needed
