@@ -60,7 +60,7 @@ class CheckedReading(Dataset):
         for kind in self.config["load_col"] or ():
             path = Path(dataset_path) / f"{token}.{kind}"
             if kind != "inter" and path.name not in self.rows_read:
-                why = "no general recommender reads it" if path.is_file() else "it is not there"
+                why = "no model here reads it" if path.is_file() else "it is not there"
                 raise UserError(f"load_col asks for columns of {path}, and {why}; take {kind} out of load_col")
 
     def _load_feat(self, filepath: str, source: Any) -> pd.DataFrame | None:

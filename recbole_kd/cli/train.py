@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from recbole_kd.bridge.recbole_files import general_models
+from recbole_kd.bridge.recbole_files import recommenders
 from recbole_kd.cli.words import split_config_files, wants_help
 from recbole_kd.registry import make_config, own_names
 
@@ -15,7 +15,7 @@ usage: {prog} --model=MODEL --dataset=NAME [--config_files="a.yaml b.yaml"] [--a
 Train a model, or a teacher and its distilled student, and evaluate it with RecBole's full ranking.
 
   --model=MODEL          {own}
-                         or any general recommender of RecBole:
+                         or any general or sequential recommender of RecBole:
                          {recbole}
                          or a class of your own: package.module:Class
   --dataset=NAME         a folder of RecBole's atomic files in --data_path (default dataset/), or ml-100k
@@ -52,7 +52,7 @@ The command line beats YAML files, which beat <data_path>/<name>/<name>.yaml, wh
 def main(words: Sequence[str], prog: str = "recbole-kd train") -> int:
     """Train, print the table and return the exit status."""
     if wants_help(words):
-        names = textwrap.fill(", ".join(sorted(general_models())), 78, subsequent_indent=" " * 25)
+        names = textwrap.fill(", ".join(sorted(recommenders())), 78, subsequent_indent=" " * 25)
         own = textwrap.fill(", ".join(sorted(own_names())), 78, subsequent_indent=" " * 25)
         print(HELP.format(prog=prog, own=own, recbole=names))
         return 0

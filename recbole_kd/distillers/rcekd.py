@@ -137,10 +137,13 @@ class RCEKDDistiller(Distiller[RCEKDSettings]):
         if self._step % settings.kd_every:
             return {"rce": torch.zeros((), device=student.device)}
         weight = settings.kd_weight * settings.kd_every
-        if settings.kd_variant == "full_ce":
-            return {"rce": weight * self._full_cross_entropy(student, self._users_of(batch)).mean()}
-        if settings.kd_hold == 1 or not (student.factorised and student.tabled):
-            return {"rce": weight * self._loss(student.score, self._users_of(batch))}
+        if settings.kd_variant == "full_ce" or settings.kd_hold == 1 or not (student.factorised and student.tabled):
+            users = self._users_of(batch)
+            if not len(users):  # of a batch of windows of which none is a user's last
+                return {"rce": torch.zeros((), device=student.device)}
+            if settings.kd_variant == "full_ce":
+                return {"rce": weight * self._full_cross_entropy(student, users).mean()}
+            return {"rce": weight * self._loss(student.score, users)}
         embeddings = student.embeddings()
         if self._held is None or (self._step // settings.kd_every - 1) % settings.kd_hold == 0:
             users = self._users_of(batch)

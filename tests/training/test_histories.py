@@ -1,6 +1,7 @@
 """Runs whose models are sequential, or stand beside such: RecBole's own figures, and distillation either way."""
 
 import functools
+import math
 
 import pytest
 import torch
@@ -101,6 +102,13 @@ def test_full_cross_entropy_is_for_every_student(ring, checkerboard, student):
     values = {**TWO, "MAX_ITEM_LIST_LENGTH": 6, "teacher": "BPR", "student": student, "kd_variant": "full_ce"}
     history = run("RCEKD", dataset, config_dict={**values, "cache_topk": 8, "kd_topk": 4}).stages[-1].history
     assert history[1]["losses"]["rce"] < history[0]["losses"]["rce"]
+
+
+def test_a_batch_without_a_last_window_teaches_nothing(ring):
+    """Histories of three windows, a batch each."""
+    values = {**TWO, "MAX_ITEM_LIST_LENGTH": 3, "train_batch_size": 2, "epochs": 1, "cache_topk": 8, "kd_topk": 4}
+    result = run("RCEKD", ring, config_dict={**values, "teacher": "SASRec", "student": "HSTU"})
+    assert math.isfinite(result.stages[-1].history[0]["losses"]["rce"])
 
 
 def test_positions_of_data_without_histories_are_refused(checkerboard):
