@@ -41,6 +41,7 @@ _OPTIONS = (
         "time_format", "", "how dates are written, such as %d/%m/%Y; or s, ms, us, ns (default: told by the values)"
     ),
     Option("rating", "", "column of the ratings (default: none)"),
+    Option("decimal", ".", "sign before the decimals of ratings: . or , as in 4,5", (".", ",")),
     Option(
         "split",
         "",
@@ -65,6 +66,7 @@ def read(
     min_item: int = 1,
     repeats: str = "first",
     encoding: str = "",
+    decimal: str = ".",
 ) -> Interactions:
     """Read a table of interactions, a row each; ids stay the texts that they are (``00012``).
 
@@ -81,6 +83,7 @@ def read(
         min_item: see there.
         repeats: which row of a pair of user and item that is there again is kept: ``first``, ``last`` or ``all``.
         encoding: of text; ``""`` for UTF-8, or what a byte order mark says.
+        decimal: sign before the decimals of ratings, ``.`` or ``,``.
 
     Returns:
         The interactions, in the order of the table, or of their times where RecBole could not tell these apart.
@@ -103,7 +106,7 @@ def read(
     for flag in ("time", "rating"):
         if flag not in names and (spare := [name for name in known(table.names, flag) if name not in names.values()]):
             notes.append(f"The column {spare[0]!r} was not read; --{flag}={listed(spare[:1])} takes it as the {flag}.")
-    found = _read_rows(source, table, names, time_format, chosen, notes)
+    found = _read_rows(source, table, names, time_format, decimal, chosen, notes)
     found = in_order(_cleaned(source, found, repeats, min_user, min_item))
     if chosen.by_time and found.times is None:
         found.times = np.arange(len(found), dtype=np.float64)
@@ -142,7 +145,7 @@ def _check_different(source: Path, table: Table, names: dict[str, str]) -> None:
 
 
 def _read_rows(
-    source: Path, table: Table, names: dict[str, str], time_format: str, split: Split, notes: list[str]
+    source: Path, table: Table, names: dict[str, str], time_format: str, decimal: str, split: Split, notes: list[str]
 ) -> Interactions:
     """All rows that have a user, an item, and what else is asked for."""
     users, items = Tokens(names["user"]), Tokens(names["item"])
@@ -157,7 +160,7 @@ def _read_rows(
         if "time" in order:
             values["time"] = times.read(block, order.index("time"))
         if "rating" in order:
-            values["rating"] = numbers(block, order.index("rating"), names["rating"])
+            values["rating"] = numbers(block, order.index("rating"), names["rating"], decimal)
         rows += len(values["user"])
         kept = np.ones(len(values["user"]), dtype=bool)
         for flag in order:

@@ -136,7 +136,7 @@ class TestRows:
             ("a,b,1e39", "line 3: r is '1e39'"),
             ("a,b,1_0", "line 3: r is '1_0'"),
             ("a,b,-", "line 3: r is '-'"),
-            ('a,b,"4,5"', "line 3: r is '4,5', .* 4.5 with a point"),
+            ('a,b,"4,5"', "line 3: r is '4,5', .* 4.5 with a point, or say --decimal=,"),
             ('"a\tb",c,1', "line 3: user is .* with a tab in it, which RecBole's files cannot hold"),
             ("a,x\0y,1", "line 3: item is .* with a NUL character in it"),
             ("a,[PAD],1", r"line 3: item is '\[PAD\]'"),
@@ -146,6 +146,17 @@ class TestRows:
     def test_a_bad_value_names_its_row(self, tmp_path, row, message):
         with pytest.raises(UserError, match=message):
             read(table(tmp_path, f"user,item,r\na,a,1\n{row}\n"), rating="r")
+
+    def test_decimal_commas(self, tmp_path):
+        text = "user;item;r\na;b;717,24\na;c;-3\na;d;\na;e; 1,5 \n"
+        assert read(table(tmp_path, text), rating="r", decimal=",").ratings.tolist() == [717.24, -3, 1.5]
+        for bad, message in (
+            ("1.234,5", "which has a point"),
+            ("1,2,3", "which is no finite number"),
+            ("4.5", "a point"),
+        ):
+            with pytest.raises(UserError, match=rf"line 2: r is '{bad}', .*{message}"):
+                read(table(tmp_path, f"user;item;r\na;b;{bad}\n"), rating="r", decimal=",")
 
     def test_doubtful_ids_are_told(self, tmp_path):
         notes = " ".join(read(table(tmp_path, "user,item\nNULL,a\nb, c\n")).notes)

@@ -13,6 +13,7 @@ from recbole_kd.data.tables.blocks import Block
 from recbole_kd.data.tables.ids import id_text, no_id, why_unfit
 
 MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "<NA>", "null", "NULL", "None", "\\N"})
+_COMMA = re.compile(r"\s*[-+]?\d+,\d+(?:[eE][-+]?\d+)?\s*")
 _LARGEST = 3e38  # that float32 holds, as RecBole keeps numbers
 
 
@@ -71,8 +72,14 @@ class _Unfit(Exception):
     """An id that is none; the row is looked for by who knows it."""
 
 
-def numbers(block: Block, column: int, what: str) -> np.ndarray:
+def numbers(block: Block, column: int, what: str, decimal: str = ".") -> np.ndarray:
     """The numbers of a column.
+
+    Args:
+        block: of the table.
+        column: its place in the block.
+        what: a message calls it.
+        decimal: ``.``, or ``,`` where texts are written as ``717,24``; a point is then none of a number.
 
     Returns:
         float64 (rows,), NaN where there is none.
@@ -81,6 +88,8 @@ def numbers(block: Block, column: int, what: str) -> np.ndarray:
         UserError: a value is no finite number (row named).
     """
     values = block.columns[column]
+    if decimal == ",":
+        values = [_with_a_point(block, row, value, what) for row, value in enumerate(values)]
     found = _all_numbers(values)
     if found is not None:
         return found
@@ -98,14 +107,23 @@ def _all_numbers(values: Sequence[Any]) -> np.ndarray | None:
         return None
 
 
+def _with_a_point(block: Block, row: int, value: Any, what: str) -> Any:
+    if isinstance(value, str) and "." in value:
+        block.refuse(
+            row, what, value, "which has a point, and decimal=, says that a comma parts the digits; leave it out"
+        )
+    written = isinstance(value, str) and _COMMA.fullmatch(value)
+    return value.replace(",", ".") if written else value
+
+
 def _number(block: Block, row: int, value: Any, what: str) -> float:
     if value is None or (isinstance(value, str) and value.strip() in MISSING):
         return math.nan
     if isinstance(value, float) and math.isnan(value):
         return math.nan
     advice = "leave the cell empty where there is none"
-    if isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+,\d+\s*", value):
-        advice = "write 4.5 with a point"
+    if isinstance(value, str) and _COMMA.fullmatch(value):
+        advice = "write 4.5 with a point, or say --decimal=, for the ratings"
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
