@@ -4,8 +4,8 @@
 
 Epochs take turns in one process; figures are the fastest epoch's CPU seconds, which other processes disturb least. The
 teacher is an untrained HSTU, which costs a step the same. ``ratio`` is HSTU to SASRecAll (aim: 1.5),
-``ratio_distilled`` HSTU taught by RCE-KD to HSTU alone (aim: 1.2), ``ratio_stock`` RecBole's SASRec on as many positions
-to SASRecAll (aim: 3 or more), which takes minutes and is measured with ``--stock`` alone.
+``ratio_distilled`` HSTU taught by RCE-KD to HSTU alone (aim: 1.2), ``ratio_stock`` RecBole's SASRec on as many
+positions to SASRecAll (aim: 3 or more), which takes minutes and is measured with ``--stock`` alone.
 """
 
 from __future__ import annotations

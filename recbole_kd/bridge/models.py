@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
+from types import ModuleType
 
 from recbole_kd.bridge import lightly  # noqa: F401
 
 # isort: split
+from recbole.model import general_recommender
 from recbole.utils import ModelType
 
 from recbole_kd.bridge.recbole import AbstractRecommender
@@ -16,8 +17,15 @@ from recbole_kd.bridge.recbole_files import general_models, sequential_models
 
 def recbole_model(name: str) -> type:
     """RecBole's class of a general or sequential recommender, by its name."""
-    kind = "sequential" if name in sequential_models() else "general"
-    found: type = getattr(import_module(f"recbole.model.{kind}_recommender"), name)
+    if name in sequential_models():
+        from recbole.model import sequential_recommender  # slow to import
+
+        return _named(sequential_recommender, name)
+    return _named(general_recommender, name)
+
+
+def _named(module: ModuleType, name: str) -> type:
+    found: type = getattr(module, name)
     return found
 
 

@@ -6,9 +6,10 @@ import pytest
 
 from recbole_kd.bridge.config import KDConfig
 from recbole_kd.bridge.given import default_files
+from recbole_kd.bridge.history_keys import history_defaults
 from recbole_kd.bridge.model_keys import declared_settings, settings_of_recbole
 from recbole_kd.bridge.properties import values_of
-from recbole_kd.bridge.recbole_files import general_models
+from recbole_kd.bridge.recbole_files import recommenders
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import (
     DISTILLERS,
@@ -18,11 +19,12 @@ from recbole_kd.registry import (
     find_model,
     find_or_import_model,
     own_names,
+    reads_histories,
 )
 
 WRONG = [
     "--model=BRP --dataset=board",
-    "--model=DIN --dataset=board",
+    "--model=DIEN --dataset=board",
     "--model=no.where:x-y --dataset=board",
     "--model=BPR",
     "--dataset=board",
@@ -69,18 +71,20 @@ def test_so_it_is_of_files(checkerboard):
         assert early == refusal(lambda files: KDConfig("BPR", "board", files, find_model=find_model), files)
 
 
-@pytest.mark.parametrize("model", sorted(general_models() | own_names() | MODELS.names()))
+@pytest.mark.parametrize("model", sorted(recommenders() | own_names() | MODELS.names()))
 def test_default_values_are_those_of_the_config(checkerboard, model):
     """And nothing of them is refused."""
     check_config(model, "board")
     values = {}
     for file in default_files(model, "board", "dataset/"):
         values |= values_of(file)
+    if reads_histories(model):
+        values |= history_defaults(model, "board", values, sequential=True)
     config = KDConfig(model, "board", find_model=find_model)
     assert {key: config.internal_config_dict[key] for key in values} == values
 
 
-@pytest.mark.parametrize("model", sorted(general_models()))
+@pytest.mark.parametrize("model", sorted(recommenders()))
 def test_hyperparameters_of_recboles_models_are_those_of_their_classes(model):
     fields = settings_of_recbole(model).model_fields
     assert {key: str(field) for key, field in declared_settings(find_model(model)).model_fields.items()} == {

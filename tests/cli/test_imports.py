@@ -45,7 +45,7 @@ def imported(names: list[str], *words: str) -> tuple[int, list[str], str]:
         ("train --model=BPR --dataset=board --metrics=[Recal]", "RecBole has no metric 'Recal'; did you mean recall"),
         ("train --model=RCEKD --dataset=board --teacher=BRP", "no model called 'BRP'; did you mean BPR"),
         ("train --model=BPR --dataset=board now", "cannot read the argument 'now'"),
-        ("teach --model=DIN --dataset=board", "DIN is a sequential model of RecBole"),
+        ("teach --model=DIEN --dataset=board", "DIEN is a sequential (with a data set of its own) model of RecBole"),
         ("tune --model=BPR --dataset=board --trials=few", "trials='few' is not valid"),
         ("tune --model=BPR --dataset=board --trails=3", "'trails' is not a key of RecBole"),
         ("compare --models=BPR,NeuFM --dataset=board", "no model called 'NeuFM'; did you mean NeuMF"),

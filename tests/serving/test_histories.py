@@ -6,16 +6,14 @@ from pathlib import Path
 import pytest
 
 from recbole_kd.serving.recommend import recommend
-from tests.models.sequential.contract import SHORT
+from tests.models.sequential.contract import LEARNING, SHORT
 from tests.trained_once import refused, said, train
-
-LEARNT = {**SHORT, "epochs": 60, "learning_rate": 0.01, "train_batch_size": 64}
 
 
 @pytest.fixture
 def walker(ring, capsys) -> str:
     """An HSTU that has learnt the ring."""
-    path = train("HSTU", ring, **LEARNT)
+    path = train("HSTU", ring, **LEARNING)
     capsys.readouterr()
     return path
 

@@ -80,8 +80,16 @@ def test_weight_zero_is_the_student_alone_to_the_bit(ring, student):
 
 def test_a_teacher_that_knows_the_ring_teaches_a_narrow_student(ring):
     """The student alone has seen too little in so few epochs."""
-    values = {**SHORT, "teacher": "HSTU", "student": "HSTU", "student_embedding_size": 4, "teacher_epochs": 60}
+    values = {
+        **SHORT,
+        "teacher": "HSTU",
+        "student": "HSTU",
+        "student_embedding_size": 4,
+        "teacher_epochs": 30,
+        "eval_step": 6,
+    }
     values |= {"teacher_learning_rate": 0.01, "student_learning_rate": 0.03, "student_epochs": 12, "baseline": True}
+    values["eval_step"] = 6
     values |= {
         "train_batch_size": 64,
         "kd_topk": 3,
@@ -106,7 +114,14 @@ def test_full_cross_entropy_is_for_every_student(ring, checkerboard, student):
 
 def test_a_batch_without_a_last_window_teaches_nothing(ring):
     """Histories of three windows, a batch each."""
-    values = {**TWO, "MAX_ITEM_LIST_LENGTH": 3, "train_batch_size": 2, "epochs": 1, "cache_topk": 8, "kd_topk": 4}
+    values = {
+        **TWO,
+        "MAX_ITEM_LIST_LENGTH": 3,
+        "epochs": 1,
+        "cache_topk": 8,
+        "kd_topk": 4,
+        "student_train_batch_size": 2,
+    }
     result = run("RCEKD", ring, config_dict={**values, "teacher": "SASRec", "student": "HSTU"})
     assert math.isfinite(result.stages[-1].history[0]["losses"]["rce"])
 

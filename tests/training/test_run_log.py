@@ -40,7 +40,7 @@ def test_settings_are_for_the_file_and_stages_for_the_screen(checkerboard, capsy
     ):
         assert line in captured.err
     assert len(captured.err.splitlines()) == 3 * 5
-    assert "\nteacher ended at its epoch limit of 2; raise epochs\n" in captured.out
+    assert "\nTeacher ended at its epoch limit of 2; raise epochs\n" in captured.out
     assert {path.name for path in (Path("log_tensorboard") / log.stem).iterdir()} == {"teacher", "baseline", "student"}
 
 

@@ -55,7 +55,8 @@ def read_users(path: Path, stage: str, metric: str) -> pd.Series | None:
         metric: Recall, NDCG, Precision, Hit or MRR, ``@`` and a cutoff up to the run's largest ``topk``, in any case.
 
     Returns:
-        float64 by raw token; None if the file has nothing of this stage.
+        float64 by raw token, the mean of a user's rows where histories have several; None if the file has nothing of
+        this stage.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -74,4 +75,5 @@ def read_users(path: Path, stage: str, metric: str) -> pd.Series | None:
             f"{path} is missing or damaged; delete its line in runs.jsonl, and the run is repeated"
         ) from None
     values = per_user_metrics(unpacked_hits(hits, relevant), int(metric.partition("@")[2]))
-    return pd.Series(values[metric.lower()].double().numpy(), index=user)
+    found = pd.Series(values[metric.lower()].double().numpy(), index=user)
+    return found if found.index.is_unique else found.groupby(level=0, sort=False).mean()

@@ -182,3 +182,13 @@ class TestTuned:
             config = make_config(arguments=[*WORDS, *words])
             assert Search([*WORDS, *words]).folder == Path(f"tune/board-{pair_name(config)}")
         assert pair_name(config) == "RCEKD"  # whose own teacher and student these are
+
+
+def test_models_of_users_are_ranked_as_those_of_histories_beside_them(ring):
+    words = ["--dataset=ring", "--topk=[3]", "--valid_metric=NDCG@3", METRICS]
+    alone = plan(["BPR"], [1], words)
+    beside = plan(["BPR", "SASRec", "RCEKD:HSTU>BPR"], [1, 2], words)
+    assert [run.config["histories"] for run in alone] == [False]
+    assert [run.config["histories"] for run in beside] == [True] * 6
+    assert {str(run.config["eval_args"]) for run in beside} == {str(beside[2].config["eval_args"])}
+    assert alone[0].digest != beside[0].digest

@@ -36,6 +36,20 @@ def test_means_of_users_are_recboles_metrics(checkerboard):
         assert file["hits_student"].shape == (40, 2)
 
 
+def test_a_user_of_several_histories_counts_once(ring):
+    """A split by shares asks for several items of a user, each after its own history."""
+    words = ["--epochs=1", "--topk=[3]", "--valid_metric=NDCG@3", METRICS, "--state=error", "--show_progress=false"]
+    words += ["--eval_args={split: {RS: [0.4, 0.2, 0.4]}, order: TO}", "--MAX_ITEM_LIST_LENGTH=5"]
+    result = pipeline.run("SASRecAll", ring, arguments=words)
+    assert write_users(Path("users.npz"), result.data, result.stages)
+    with np.load("users.npz", allow_pickle=False) as file:
+        rows = file["user"]
+    values = read_users(Path("users.npz"), "model", "recall@3")
+    assert len(values) == len(set(rows)) < len(rows)
+    weights = np.array([(rows == user).sum() for user in values.index])
+    assert (values * weights).sum() / len(rows) == pytest.approx(result.test["recall@3"], abs=1e-4)
+
+
 def test_raw_tokens_belong_to_their_users(checkerboard):
     """Their lists, made anew from the checkpoint by another route, hold what the file says."""
     words = [*WORDS, "--eval_mask=train"]

@@ -158,7 +158,8 @@ class TestRanges:
 
 
 class TestProperties:
-    MODELS = sorted({*(file.stem for file in (properties.FOLDER / "model").glob("*.yaml")), "BPR", "LightGCN", "NeuMF"})
+    OURS = {file.stem for file in (properties.FOLDER / "model").glob("*.yaml")}  # noqa: RUF012
+    MODELS = sorted(OURS | {"BPR", "LightGCN", "NeuMF", "SASRec", "GRU4Rec"})
 
     @pytest.mark.parametrize("name", MODELS)
     def test_ranges_are_of_keys_of_the_model_and_hold_their_defaults(self, checkerboard, name):

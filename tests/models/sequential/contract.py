@@ -17,6 +17,7 @@ from recbole_kd.scoring.history_scores import scores_in
 
 SHORT = {"show_progress": False, "state": "error", "topk": [1, 3], "metrics": ["Recall", "NDCG"]}
 SHORT |= {"valid_metric": "NDCG@3", "MAX_ITEM_LIST_LENGTH": 6}
+LEARNING = {**SHORT, "epochs": 30, "eval_step": 10, "learning_rate": 0.01, "train_batch_size": 64, "dropout": 0.1}
 
 
 def build(model: str, dataset: str, **values) -> SimpleNamespace:
@@ -86,6 +87,5 @@ class SequentialContract:
         assert losses[0] == losses[1]
 
     def test_learns_the_ring(self, ring):
-        values = {**SHORT, "epochs": 60, "learning_rate": 0.01, "train_batch_size": 64, **self.values}
-        result = run(self.model, ring, config_dict=values)
+        result = run(self.model, ring, config_dict={**LEARNING, **self.values})
         assert result.test["recall@1"] > 0.9
