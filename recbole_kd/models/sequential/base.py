@@ -31,7 +31,7 @@ class AllPositions(SequentialRecommender):
     input's too. The loss is a softmax cross-entropy over all items, or over the target and ``negatives`` uniform draws
     (sampled softmax, Zhai et al., ICML 2024, section 4.1), of each position alike.
 
-    A subclass encodes, ``forward(items, times)``.
+    A subclass encodes.
     """
 
     input_type = InputType.POINTWISE
@@ -51,14 +51,20 @@ class AllPositions(SequentialRecommender):
                 nn.init.trunc_normal_(table.weight, std=0.02)
             self.item_embedding.weight[0] = 0
 
-    def forward(self, items: Tensor, times: Tensor | None = None) -> Tensor:
-        """The state after each position of histories, (B, L, d).
+    def encode(self, items: Tensor, times: Tensor | None) -> Tensor:
+        """The state after each position of histories, (B, L, d), whatever stands after the last item.
 
         Args:
             items: int64 (B, L), 0 after the end.
-            times: float32 (B, L), seconds; None where the data have none.
+            times: float32 (B, L), seconds; None where they are not known.
         """
         raise NotImplementedError
+
+    def forward(self, items: Tensor, times: Tensor | None = None) -> Tensor:
+        """As :meth:`encode`; no more is encoded than the longest history of a batch, and the rest is zero."""
+        longest = max(int((items != 0).sum(dim=1).max()), 1)
+        states = self.encode(items[:, :longest], None if times is None else times[:, :longest])
+        return F.pad(states, (0, 0, 0, items.shape[1] - longest))
 
     def embedded(self, items: Tensor) -> Tensor:
         """Input of the first layer, (B, L, d): ``√d e_i + p``, the padding zero."""

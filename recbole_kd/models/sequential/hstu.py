@@ -28,7 +28,7 @@ class HSTUSettings(AllPositionsSettings):
 class RelativeBias(nn.Module):
     """``R[i, j] = p_{j−i} + t_{b(τ_{i+1} − τ_j)}``, shared by the heads; ``b(x) = ⌊ln max(|x|, 1) / .301⌋ ≤ 128``.
 
-    The state at i predicts what follows, so that the time of the next event, where it is known, is its own.
+    The state at i predicts what follows, so that the time of the next event is its own; see :func:`following`.
     """
 
     def __init__(self, length: int, with_times: bool) -> None:
@@ -36,15 +36,22 @@ class RelativeBias(nn.Module):
         self.position = nn.Parameter(torch.empty(2 * length - 1).normal_(std=0.02))
         self.time = nn.Parameter(torch.empty(_BUCKETS).normal_(std=0.02)) if with_times else None
 
-    def forward(self, length: int, times: Tensor | None) -> Tensor:
-        """(L, L), or (B, L, L) of times (B, L)."""
+    def forward(self, length: int, times: Tensor | None, next_times: Tensor | None) -> Tensor:
+        """(L, L), or (B, L, L) of times (B, L) of events and of those after them."""
         places = torch.arange(length, device=self.position.device)
         middle = len(self.position) // 2
         bias = self.position[places.unsqueeze(0) - places.unsqueeze(1) + middle]
-        if self.time is None or times is None:
+        if self.time is None or times is None or next_times is None:
             return bias
-        following = torch.cat([times[:, 1:], times[:, -1:]], dim=1)
-        return bias + self.time[time_buckets(following.unsqueeze(2) - times.unsqueeze(1))]
+        return bias + self.time[time_buckets(next_times.unsqueeze(2) - times.unsqueeze(1))]
+
+
+def following(items: Tensor, times: Tensor | None) -> Tensor | None:
+    """The time of the event after each, (B, L); its own where none is known, which is how a list is asked for."""
+    if times is None:
+        return None
+    own = times[:, :-1]
+    return torch.cat([torch.where(items[:, 1:] != 0, times[:, 1:], own), times[:, -1:]], dim=1)
 
 
 def time_buckets(differences: Tensor) -> Tensor:
@@ -102,13 +109,13 @@ class HSTU(AllPositions):
         self.bias = None if kind == "none" else RelativeBias(self.max_seq_length, with_times=kind == "time")
         self.blocks = nn.ModuleList(Block(self.settings) for _ in range(self.settings.n_layers))
 
-    def forward(self, items: Tensor, times: Tensor | None = None) -> Tensor:
+    def encode(self, items: Tensor, times: Tensor | None) -> Tensor:
         """The state after each position, (B, L, d), from the items (B, L) up to it."""
         length = items.shape[1]
         causal = torch.ones(length, length, device=items.device).tril()
         counts = torch.arange(1, length + 1, device=items.device).unsqueeze(1)
         weights = causal / (self.max_seq_length if self.settings.norm == "padded" else counts)
-        bias = None if self.bias is None else self.bias(length, times)
+        bias = None if self.bias is None else self.bias(length, times, following(items, times))
         there = (items != 0).unsqueeze(2)
         states = self.embedded(items)
         for block in self.blocks:

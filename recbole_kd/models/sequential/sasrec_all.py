@@ -54,7 +54,7 @@ class SASRecAll(AllPositions):
         self.blocks = nn.ModuleList(Block(self.settings) for _ in range(self.settings.n_layers))
         self.last = nn.LayerNorm(self.settings.embedding_size, eps=1e-8)
 
-    def forward(self, items: Tensor, times: Tensor | None = None) -> Tensor:
+    def encode(self, items: Tensor, times: Tensor | None) -> Tensor:
         """The state after each position, (B, L, d), from the items (B, L) up to it; times are not read."""
         there = (items != 0).unsqueeze(2)
         states = self.embedded(items)

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from recbole_kd.models.sequential.hstu import Block, HSTUSettings, RelativeBias, time_buckets
+from recbole_kd.models.sequential.hstu import Block, HSTUSettings, RelativeBias, following, time_buckets
 from tests.models.sequential.contract import SequentialContract, build
 
 TWO = {"embedding_size": 2, "n_layers": 1, "n_heads": 1, "attention_size": 1, "value_size": 1, "dropout": 0.0}
@@ -72,15 +72,25 @@ def test_a_block_by_hand_of_two_items_and_one_head():
 def test_relative_bias_against_a_loop():
     bias = RelativeBias(5, with_times=True).requires_grad_(False)
     times = torch.tensor([[0.0, 1.0, 50.0, 4000.0], [7.0, 7.0, 9e9, 9e9]])
-    found = bias(4, times)
+    found = bias(4, times, following(torch.ones(2, 4), times))
     for row in range(2):
         for i in range(4):
             for j in range(4):
-                following = float(times[row, min(i + 1, 3)])
-                seconds = abs(following - float(times[row, j]))
+                after = float(times[row, min(i + 1, 3)])
+                seconds = abs(after - float(times[row, j]))
                 bucket = min(int(math.log(max(seconds, 1.0)) / 0.301), 128)
                 expected = float(bias.position[j - i + 4]) + float(bias.time[bucket])
                 assert float(found[row, i, j]) == pytest.approx(expected, abs=1e-6)
+
+
+def test_after_the_last_event_no_time_is_known(ring):
+    """So that padding, whose times are 0, tells nothing."""
+    times, items = torch.tensor([[5.0, 9.0, 0.0], [5.0, 9.0, 11.0]]), torch.tensor([[1, 2, 0], [1, 2, 3]])
+    assert following(items, times).tolist() == [[9.0, 9.0, 0.0], [9.0, 11.0, 11.0]]
+    model = build("HSTU", ring, relative_bias="time").model.eval()
+    with torch.no_grad():
+        short, padded = model(items[:1, :2], times[:1, :2]), model(items, times)
+    torch.testing.assert_close(short[0], padded[0, :2])
 
 
 def test_buckets_end_at_128():
