@@ -19,7 +19,7 @@ from recbole_kd.bridge.history_keys import history_defaults, is_of_histories
 from recbole_kd.bridge.model_keys import declared_settings, own_defaults
 from recbole_kd.bridge.models import is_sequential
 from recbole_kd.bridge.no_pickles import refuse_pickles
-from recbole_kd.bridge.run_checks import check_run, tidied
+from recbole_kd.bridge.run_checks import check_loss, check_run, tidied
 from recbole_kd.bridge.run_settings import Effect, RunSettings, changes_stage, keys_with
 from recbole_kd.bridge.written_values import YamlLoader, parse_arguments
 from recbole_kd.foundation.digest import NUMERICS, sha256_of_values
@@ -128,6 +128,7 @@ class KDConfig(Config):
         given.check_keys(self.external_config_dict, self._known_keys())
         values = tidied(super()._get_final_config_dict())
         check_run(RunSettings.read(values), self.model_class)
+        check_loss(values, self.model_class)
         declared_settings(self.model_class).read(values)
         for stage in STAGES:
             values[stage] = self._spelt(values.get(stage))

@@ -69,7 +69,9 @@ class SoundDataset(CheckedReading, CountedFilters):
     def _check_parts(self, parts: list[Any]) -> None:
         for name, part in zip(_PARTS, parts, strict=True):
             if len(part) == 0:
-                most = int(np.bincount(np.concatenate([other.inter_feat[self.uid_field] for other in parts])).max())
+                every = getattr(self, "events", None)  # rows of histories lack each user's first interaction
+                columns = [every] if every is not None else [other.inter_feat for other in parts]
+                most = int(np.bincount(np.concatenate([found[self.uid_field] for found in columns])).max())
                 raise UserError(
                     f"the {name} part of {self.dataset_name!r} has no interactions: eval_args splits by "
                     f"{self.config['eval_args']['split']}, and no user has more than {most}; change the split, or "

@@ -121,6 +121,10 @@ class Histories(SequentialDataset):
         parts[0].training = self.events[own]
         parts[0].training.update(Interaction({PLACE: own}))
 
+    def first_events(self) -> Tensor:
+        """Where each user's events begin in :attr:`events`, int64 (n_users,); they are sorted by users."""
+        return torch.searchsorted(self.events[self.uid_field], torch.arange(self.user_num))
+
     def as_pairs(self) -> Any:
         """The training part as a general recommender reads it: each interaction a row, without a history."""
         return self.copy(self.training)

@@ -8,6 +8,7 @@ from typing import Any
 
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.given_models import models_of_stages
+from recbole_kd.bridge.recbole_files import refuses_negatives
 
 _FOLDER = properties.RECBOLE_FOLDER / "quick_start_config"
 _WITH_FEATURES = ("GRU4RecF", "SASRecF", "FDSA", "S3Rec")  # for which RecBole loads more of ml-100k
@@ -29,8 +30,8 @@ def is_of_histories(model: Any, values: Mapping[str, Any], reads_histories: Call
 def history_defaults(model: str, dataset: str, values: Mapping[str, Any], sequential: bool) -> dict[str, Any]:
     """What beats the defaults of a run's files where its data are histories; what its user gives beats it.
 
-    RecBole's own: leave-one-out by time. Also the column of times is loaded, and a sequential model whose loss is a
-    cross-entropy draws no negatives, for which RecBole refuses its own default.
+    RecBole's own: leave-one-out by time. Also the column of times is loaded, and no negatives are drawn for a model
+    whose loss is a cross-entropy, where RecBole refuses its own default.
 
     Args:
         model: its name.
@@ -47,7 +48,7 @@ def history_defaults(model: str, dataset: str, values: Mapping[str, Any], sequen
     columns, time = found.get("load_col", values.get("load_col")), values.get("TIME_FIELD")
     if columns and time and isinstance(columns.get("inter"), list) and time not in columns["inter"]:
         found["load_col"] = {**columns, "inter": [*columns["inter"], time]}
-    if sequential and values.get("loss_type") == "CE":
+    if values.get("loss_type") == "CE" and refuses_negatives(model):
         found["train_neg_sample_args"] = None
     return found
 

@@ -137,6 +137,10 @@ class CheckedReading(Dataset):
         default = _DEFAULT_IDS - {self.uid_field, self.iid_field}
         for name in sorted(set(load_col or ()) - kinds.keys() - default):
             hint = did_you_mean(name, kinds) or f"; it has {', '.join(kinds)}"
+            if name == self.time_field and self.config["histories"]:
+                hint += (
+                    "; histories need times: name their column with TIME_FIELD, or let recbole-kd convert table make it"
+                )
             raise UserError(f"load_col asks for {name!r} of {kind}, and {file.path} has no such column{hint}")
 
     def _note_column(self, name: str, kind: FeatureType, source: Any, table: pd.DataFrame) -> None:

@@ -43,6 +43,14 @@ def sequential_models() -> frozenset[str]:
 
 
 @cache
+def refuses_negatives(name: str) -> bool:
+    """Whether RecBole ends with an error if negatives are drawn for one of its models with ``loss_type: CE``."""
+    return name in sequential_models() and "input_type = " not in _text(
+        f"model/sequential_recommender/{name.lower()}.py"
+    )
+
+
+@cache
 def recommenders() -> frozenset[str]:
     """The names of RecBole's models that are trained here: general and sequential ones."""
     return general_models() | sequential_models()

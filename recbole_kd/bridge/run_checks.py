@@ -61,6 +61,7 @@ def check_settings(settings: RunSettings) -> None:
         UserError: as :func:`check_run`.
     """
     check_metrics(settings)
+    _check_histories(settings)
     _check_modes(settings)
     _check_time(settings)
 
@@ -129,6 +130,30 @@ def _check_lazy_adam(settings: RunSettings) -> None:
                 f"lazy_adam moves the rows of a batch alone, by Adam, and {key}={value} concerns all rows or another "
                 "optimiser; leave one of the two out, or write student_lazy_adam for the student alone"
             )
+
+
+def _check_histories(settings: RunSettings) -> None:
+    if settings.kd_positions == "all" and not settings.histories:
+        raise UserError(
+            "kd_positions=all is of histories, and no model of this run is sequential; leave it out, or add "
+            "--histories=true where a cache of such a teacher is used"
+        )
+    if settings.histories and settings.eval_args.order != "TO" and not settings.benchmark_filename:
+        raise UserError(
+            "eval_args: histories go by time, and order is RO; write --eval_args='{split: {LS: valid_and_test}, order: "
+            "TO, mode: full}', since what is given replaces all of it"
+        )
+
+
+def check_loss(values: dict[str, Any], model: type) -> None:
+    """Refuse a pairwise loss without the negatives of its pairs, which RecBole meets as a missing column.
+
+    Raises:
+        UserError: as said.
+    """
+    pairs = values.get("loss_type") == "BPR" and not hasattr(model, "input_type")
+    if pairs and not values.get("train_neg_sample_args"):
+        raise UserError("loss_type=BPR learns from pairs; leave train_neg_sample_args as it is, or write loss_type=CE")
 
 
 def _check_transform(settings: RunSettings) -> None:

@@ -11,6 +11,7 @@ from recbole.data.interaction import Interaction
 from torch import Tensor
 
 from recbole_kd.bridge.histories import START, Histories
+from recbole_kd.foundation.errors import UserError
 
 
 class WindowLoader(AbstractDataLoader):
@@ -23,6 +24,11 @@ class WindowLoader(AbstractDataLoader):
     """
 
     def __init__(self, config: Any, dataset: Histories, sampler: Any, shuffle: bool = False) -> None:
+        if dataset.max_item_list_len < 2:
+            raise UserError(
+                f"MAX_ITEM_LIST_LENGTH={dataset.max_item_list_len}: {config['model']} learns from an item and the one "
+                "after it in a history; set it to 2 or more"
+            )
         self.starts, self.lengths, self.users = windows(dataset)
         self.sample_size = len(self.starts)
         super().__init__(config, dataset, sampler, shuffle=shuffle)
@@ -53,8 +59,7 @@ def windows(train: Histories) -> tuple[Tensor, Tensor, Tensor]:
     """
     users = train.training[train.uid_field]
     counts = torch.bincount(users, minlength=train.user_num)
-    first = torch.zeros(train.user_num, dtype=torch.int64)
-    first[users.flip(0)] = train.training["event_place"].flip(0)
+    first = train.first_events()
     step = max(train.max_item_list_len - 1, 1)
     many = torch.where(counts > 1, (counts - 2) // step + 1, 0)
     owner = torch.arange(train.user_num).repeat_interleave(many)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recbole_kd.bridge.histories import Histories
+from recbole_kd.bridge.histories import Histories, interactions_of
 from recbole_kd.bridge.loaders import Loaders
 from recbole_kd.bridge.recbole import Dataset
 from recbole_kd.data.interactions import pairs_of
@@ -26,11 +26,13 @@ def identity_of(dataset: Dataset, name: str, seed: int, numerics: str = NUMERICS
     Returns:
         ``version`` (the numerics), ``dataset``, ``seed``, and sha256 digests of the user tokens (``users``), of the
         item tokens (``items``), both in the order of their ids, and of the training pairs (``train``), in any order
-        unless they are histories, of which it counts.
+        unless they are histories, of which it counts, and the times do.
     """
     users, items = (ids.numpy().astype(np.int64) for ids in pairs_of(dataset))
     pairs = users * dataset.item_num + items
-    if not isinstance(dataset, Histories):
+    if isinstance(dataset, Histories):
+        pairs = np.concatenate([pairs, interactions_of(dataset)[dataset.time_field].numpy().astype(np.int64)])
+    else:
         pairs = np.sort(pairs)
     tokens = {"users": dataset.uid_field, "items": dataset.iid_field}
     digests = {
@@ -52,7 +54,8 @@ def data_digest(loaders: Loaders, model: type, with_features: bool = False) -> s
         for column in (part.uid_field, part.iid_field):
             digest.update(np.ascontiguousarray(part.inter_feat[column].numpy()).tobytes())
         if isinstance(part, Histories):  # rows have no first items
-            digest.update(np.ascontiguousarray(part.events[part.iid_field].numpy()).tobytes())
+            for column in (part.iid_field, part.time_field):
+                digest.update(np.ascontiguousarray(part.events[column].numpy()).tobytes())
     dataset = loaders.train_part
     digest.update("\n".join(map(str, dataset.field2id_token[dataset.iid_field])).encode())
     read = with_features or getattr(model, "reads_features", False)

@@ -49,8 +49,7 @@ class States:
             return
         users = train.training[train.uid_field]
         counts = torch.bincount(users, minlength=train.user_num)
-        self._first = torch.zeros(train.user_num, dtype=torch.int64)  # of each user's events, its place among all
-        self._first[users.flip(0)] = train.training[PLACE].flip(0)
+        self._first = train.first_events()
         if positions:
             self.users = torch.cat([torch.zeros(1, dtype=torch.int64), users])
             self.ends = torch.cat([torch.zeros(1, dtype=torch.int64), train.training[PLACE] + 1])
@@ -87,11 +86,17 @@ class States:
         return found[found > 0]
 
     def of_windows(self, batch: Interaction) -> Tensor:
-        """The state at each position of a batch of windows (B, L), 0 where there is none."""
+        """The state at each position of a batch of windows (B, L), 0 where there is none.
+
+        A position in the middle of a long history, of which its window lacks the beginning, is no state's: a state has
+        the last ``MAX_ITEM_LIST_LENGTH`` events. So no state is at two positions.
+        """
         starts, lengths = batch[START], batch[self.train.item_list_length_field]
         places = torch.arange(self.train.max_item_list_len, device=starts.device)
         inside = places < lengths.unsqueeze(1)
         if self.positions:
+            begins = starts == self._first.to(starts.device)[batch[self.train.uid_field]]
+            inside &= begins.unsqueeze(1) | (places == self.train.max_item_list_len - 1)
             place = (starts.unsqueeze(1) + places).masked_fill(~inside, 0)
             of_place: Tensor = self._of_place.to(starts.device)
             return of_place[place].masked_fill(~inside, 0)
@@ -127,17 +132,15 @@ def states_of(config: Config, train: Dataset) -> States:
 
 def whole_histories(train: HistoryDataset) -> States:
     """Each user with all that the data set has of the user, validation and test included: whom a shop serves."""
-    users = train.events[train.uid_field]
-    ends = torch.zeros(train.user_num, dtype=torch.int64)
-    ends[users] = torch.arange(1, len(users) + 1)
-    return States(train, ends=ends)
+    counts = torch.bincount(train.events[train.uid_field], minlength=train.user_num)
+    return States(train, ends=train.first_events() + counts)
 
 
 def states_before(part: HistoryDataset, train: HistoryDataset) -> States:
     """Each user right before the first interaction that a part of the split asks for, as its evaluation has it."""
     rows = part.inter_feat
     ends = States(train).ends.clone()
-    ends[rows[train.uid_field].flip(0)] = rows[PLACE].flip(0) + 1
+    ends.scatter_reduce_(0, rows[train.uid_field], rows[PLACE] + 1, "amin", include_self=False)
     return States(train, ends=ends)
 
 

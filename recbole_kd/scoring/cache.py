@@ -217,6 +217,9 @@ class TeacherCache:
             if key == "train":
                 seeds = [values.get("seed") for values in (self._manifest.identity, identity)]
                 how = f"from other training interactions (its seed is {seeds[0]} and this run's {seeds[1]}; {_SPLIT})"
+                if seeds[0] == seeds[1]:
+                    how = "from other training interactions, or in another order (that of a sequential teacher needs "
+                    how += "--histories=true where no model of the run is one)"
                 raise UserError(f"the teacher cache {self.folder} was made {how}; set that seed, or build it again")
             if key == "states":
                 how = f"for {theirs or 'users'} as states, and this run has {mine or 'users'} (kd_positions)"

@@ -55,6 +55,9 @@ def ranking(trained: TrainedModel, scores: Scores, part: Literal["valid", "test"
     wanted, masked = held_out(trained, part), [positives_of(trained.train)]
     if isinstance(trained.train, HistoryDataset):
         masked = []
+        rows = trained.held_out[("valid", "test").index(part)].inter_feat[trained.train.uid_field]
+        if len(rows) > len(rows.unique()):
+            raise UserError(f"the {part} part asks for several items of a user, each after another history")
         if isinstance(scores, HistoryScores):
             scores = scores.of(states_before(trained.held_out[("valid", "test").index(part)], trained.train))
     elif part == "test" and trained.config["eval_mask"] == "recbole":

@@ -1,5 +1,7 @@
 """Histories cut when they are asked for, against RecBole's own that are copied out."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from recbole.config import Config
@@ -11,8 +13,10 @@ from recbole_kd.bridge.window_loader import windows
 from recbole_kd.data.dataset import open_dataset
 from recbole_kd.data.identity import identity_of
 from recbole_kd.data.loaders import make_loaders
+from recbole_kd.data.states import States
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.registry import make_config
+from recbole_kd.scoring.history_scores import scores_in
 from tests.models.sequential.contract import SHORT, build
 
 COLUMNS = {"load_col": {"inter": ["user_id", "item_id", "timestamp"]}}
@@ -68,7 +72,7 @@ def test_no_part_that_is_asked_for_is_in_a_history_that_is_learnt_from(ring):
             assert found["item_id_list"][0, : int(found["item_length"])].tolist() == items[:-back_here][-6:]
 
 
-@pytest.mark.parametrize("longest", [1, 2, 3, 6, 20])
+@pytest.mark.parametrize("longest", [2, 3, 6, 20])
 def test_windows_have_each_event_but_the_first_as_a_target_once(ring, longest):
     train = build("SASRec", ring, MAX_ITEM_LIST_LENGTH=longest).loaders.train_part
     starts, lengths, users = windows(train)
@@ -79,8 +83,7 @@ def test_windows_have_each_event_but_the_first_as_a_target_once(ring, longest):
     owners, places = (events[column].flip(0).tolist() for column in ("user_id", "event_place"))
     first = dict(zip(owners, places, strict=True))
     expected = sorted(set(events["event_place"].tolist()) - set(first.values()))
-    if longest > 1:
-        assert sorted(targets) == expected
+    assert sorted(targets) == expected
     assert lengths.max() <= longest
     assert all(int(train.events["user_id"][start]) == int(user) for start, user in zip(starts, users, strict=True))
 
@@ -95,6 +98,27 @@ def test_a_general_model_beside_has_the_same_interactions_and_the_same_test(ring
     assert mine[1] is other[1] is None  # nothing is masked
     assert torch.equal(mine[3], other[3])
     assert START not in general.loaders.train_part.inter_feat
+
+
+def test_users_begin_where_they_do(ring):
+    part = build("SASRec", ring).loaders.train_part
+    owners = part.events["user_id"].tolist()
+    known = sorted(set(owners))
+    assert part.first_events()[known].tolist() == [owners.index(user) for user in known]
+
+
+@pytest.mark.parametrize("longest", [3, 6])
+def test_states_of_windows_are_those_of_whole_histories(ring, longest):
+    """What the pass over a batch gives is what encoding each state anew gives."""
+    made = build("HSTU", ring, MAX_ITEM_LIST_LENGTH=longest, train_batch_size=10_000)
+    for positions in (False, True):
+        states = States(made.loaders.train_part, positions)
+        scores = scores_in(states, made.model.eval())
+        ids = states.in_batch(made.batch)
+        with torch.no_grad(), scores.within(made.batch):
+            found = scores.encoded(ids)[0]
+        torch.testing.assert_close(found, scores.computed_once().embeddings()[0][ids], rtol=1e-4, atol=1e-4)
+        assert len(ids) > 40
 
 
 def pairs(made) -> list[tuple[int, int]]:
@@ -119,8 +143,35 @@ def test_the_identity_covers_the_order(ring):
 
 class TestRefusals:
     def test_order_at_random(self, ring):
-        config = make_config("SASRec", ring, config_dict={**SHORT, "eval_args": {"order": "RO"}})
-        with pytest.raises(UserError, match="has to be 'TO'"):
+        with pytest.raises(UserError, match="histories go by time, and order is RO"):
+            make_config("SASRec", ring, config_dict={**SHORT, "eval_args": {"order": "RO"}})
+
+    def test_pairs_without_negatives(self, ring):
+        values = {**SHORT, "loss_type": "BPR", "train_neg_sample_args": None}
+        with pytest.raises(UserError, match="loss_type=BPR learns from pairs"):
+            make_config("SASRec", ring, config_dict=values)
+
+    def test_an_interaction_without_a_time(self, ring):
+        path = Path(f"dataset/{ring}/{ring}.inter")
+        path.write_text(path.read_text() + "u5\ti3\t\n")
+        config = make_config("SASRec", ring, config_dict=SHORT)
+        with pytest.raises(UserError, match="1 interaction has no timestamp"):
+            open_dataset(config)
+
+    def test_histories_of_one(self, ring):
+        with pytest.raises(UserError, match="set it to 2 or more"):
+            build("HSTU", ring, MAX_ITEM_LIST_LENGTH=1)
+
+    def test_targets_that_do_not_count(self, ring):
+        config = make_config("SASRec", ring, config_dict={**SHORT, "eval_items": "cold"})
+        with pytest.raises(UserError, match="count every row"):
+            open_dataset(config)
+
+    def test_a_single_interaction_each(self, ring):
+        rows = "".join(f"u{user}\ti{user % 5}\t{user}\n" for user in range(9))
+        Path(f"dataset/{ring}/{ring}.inter").write_text("user_id:token\titem_id:token\ttimestamp:float\n" + rows)
+        config = make_config("SASRec", ring, config_dict=SHORT)
+        with pytest.raises(UserError, match="no user has more than 1"):
             make_loaders(config, open_dataset(config))
 
     def test_parts_in_files_of_their_own(self, checkerboard):
