@@ -153,7 +153,17 @@ class SoundDataset(CheckedReading, CountedFilters):
             self._rest_fields = np.append(self._rest_fields, forgotten)
 
     def _fill_nan(self) -> None:
-        """Fill missing values as RecBole does; its own reads ``np.float``, which NumPy dropped, for sequences."""
+        """Fill missing values as RecBole does; its own reads ``np.float``, which NumPy dropped, for sequences.
+
+        Raises:
+            UserError: a time is missing where histories go by it; RecBole would take the mean of all for it.
+        """
+        missing = int(self.inter_feat[self.time_field].isna().sum()) if self.config["histories"] else 0
+        if missing:
+            raise UserError(
+                f"{missing:,} interaction{'s have' if missing > 1 else ' has'} no {self.time_field} in the data set "
+                f"{self.dataset_name!r}, and histories go by time; fill the column, or leave such rows out"
+            )
         for name in self.feat_name_list:
             feat = getattr(self, name)
             for field in feat:

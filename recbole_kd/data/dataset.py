@@ -126,16 +126,6 @@ class MultiModalDataset(SoundDataset):
 class HistoryDataset(MultiModalDataset, Histories):
     """The same of histories: for sequential models, and for general ones beside them."""
 
-    def _fill_nan(self) -> None:
-        """Fill missing values, but for times, whose mean RecBole would take for one."""
-        missing = int(self.inter_feat[self.time_field].isna().sum()) if self.time_field in self.inter_feat else 0
-        if missing:
-            raise UserError(
-                f"{missing:,} interaction{'s have' if missing > 1 else ' has'} no {self.time_field} in the data set "
-                f"{self.dataset_name!r}, and histories go by time; fill the column, or leave such rows out"
-            )
-        super()._fill_nan()
-
     def build(self) -> list[Self]:
         """Split once, by time; each user's last interactions are held out.
 
