@@ -116,16 +116,16 @@ def find_or_import_model(name: str) -> type:
     from recbole_kd.bridge.recbole import GeneralRecommender, SequentialRecommender
     from recbole_kd.distillers.method import DistillationMethod
 
-    found: Any = import_class(name)
+    found = import_class(name)
     if not issubclass(found, (GeneralRecommender, SequentialRecommender)) or issubclass(found, DistillationMethod):
         raise UserError(f"{name}: the class is no subclass of RecBole's GeneralRecommender or SequentialRecommender")
     own = found.__name__
     if kind_of_other_model(own) or own in own_names() | recommenders() or _IMPORTED.get(own, found) is not found:
         raise UserError(f"{name}: another model is called {own} too; give the class another name")
     if "model_source" not in vars(found):
-        found.model_source = source_digest(found)
+        found.model_source = source_digest(found)  # type: ignore[union-attr]
     _IMPORTED[own] = found
-    return _IMPORTED[own]
+    return found
 
 
 def check_or_import_model(name: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 from recbole_kd.bridge import lightly  # noqa: F401
 
 # isort: split
-import numpy as np
 import torch
 from recbole.data.dataset import SequentialDataset
 from recbole.data.interaction import Interaction
@@ -59,14 +58,9 @@ class Histories(SequentialDataset):
         self._check_field("uid_field", "time_field")
         self.sort(by=[self.uid_field, self.time_field], ascending=True)
         self.events = self.inter_feat
-        users = self.events[self.uid_field].numpy()
-        first = np.concatenate([[True], users[1:] != users[:-1]])
-        begins = np.flatnonzero(first)[np.cumsum(first) - 1]
-        targets = np.flatnonzero(~first)
-        own = self.events[torch.from_numpy(targets)].interaction
-        columns = {FIRST: begins[targets], PLACE: targets - 1}
-        own |= {name: torch.from_numpy(column) for name, column in columns.items()}
-        self.inter_feat = self._cut(own)
+        begins = self.first_events()[self.events[self.uid_field]]
+        targets = (torch.arange(len(begins)) > begins).nonzero().squeeze(1)
+        self.inter_feat = self._cut(self.events[targets].interaction | {FIRST: begins[targets], PLACE: targets - 1})
 
     def _cut(self, columns: dict[str, Tensor]) -> Rows:
         """Rows with histories that are at most as long as a model reads."""
@@ -81,7 +75,7 @@ class Histories(SequentialDataset):
             return self
         found = self.copy(self.inter_feat)
         found.max_item_list_len = longest
-        found.inter_feat = found._cut(self.inter_feat.interaction) if START in self.inter_feat else self.inter_feat
+        found.inter_feat = found._cut(self.inter_feat.interaction)
         return found
 
     def join(self, df: Any) -> Any:

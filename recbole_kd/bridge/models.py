@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from types import ModuleType
 
 from recbole_kd.bridge import lightly  # noqa: F401
@@ -12,7 +11,7 @@ from recbole.model import general_recommender
 from recbole.utils import ModelType
 
 from recbole_kd.bridge.recbole import AbstractRecommender
-from recbole_kd.bridge.recbole_files import general_models, sequential_models
+from recbole_kd.bridge.recbole_files import sequential_models
 
 
 def recbole_model(name: str) -> type:
@@ -27,18 +26,6 @@ def recbole_model(name: str) -> type:
 def _named(module: ModuleType, name: str) -> type:
     found: type = getattr(module, name)
     return found
-
-
-@cache
-def recbole_models() -> dict[str, type]:
-    """RecBole's general recommenders by class name."""
-    return {name: recbole_model(name) for name in general_models()}
-
-
-@cache
-def sequential_classes() -> dict[str, type]:
-    """RecBole's sequential recommenders by class name."""
-    return {name: recbole_model(name) for name in sequential_models()}
 
 
 def is_sequential(model: type) -> bool:

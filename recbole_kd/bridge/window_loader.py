@@ -34,7 +34,7 @@ class WindowLoader(AbstractDataLoader):
         super().__init__(config, dataset, sampler, shuffle=shuffle)
 
     def _init_batch_size_and_step(self) -> None:
-        mean = float((self.lengths - 1).clamp(min=1).double().mean())
+        mean = float((self.lengths - 1).double().mean())
         self.step = max(round(self.config["train_batch_size"] / mean), 1)
         self.set_batch_size(self.step)
 
@@ -60,7 +60,7 @@ def windows(train: Histories) -> tuple[Tensor, Tensor, Tensor]:
     users = train.training[train.uid_field]
     counts = torch.bincount(users, minlength=train.user_num)
     first = train.first_events()
-    step = max(train.max_item_list_len - 1, 1)
+    step = train.max_item_list_len - 1
     many = torch.where(counts > 1, (counts - 2) // step + 1, 0)
     owner = torch.arange(train.user_num).repeat_interleave(many)
     nth = torch.arange(len(owner)) - (many.cumsum(0) - many)[owner]

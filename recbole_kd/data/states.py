@@ -13,7 +13,6 @@ from recbole_kd.bridge.histories import PLACE, START
 from recbole_kd.bridge.recbole import Config, Dataset, Interaction
 from recbole_kd.data.dataset import HistoryDataset
 from recbole_kd.data.interactions import positives_of
-from recbole_kd.foundation.errors import UserError
 from recbole_kd.ops.ragged import Ragged
 
 
@@ -33,31 +32,21 @@ class States:
     def __init__(self, train: Dataset, positions: bool = False, ends: Tensor | None = None) -> None:
         """Args:
         train: the training part of a split.
-        positions: whether states are positions in histories.
+        positions: whether states are positions, of data with histories.
         ends: of users whose histories do not end with training, the place in all events where each does, (n_users,).
-
-        Raises:
-            UserError: the data have no histories, and positions in them are asked for.
         """
         self.train, self.positions = train, positions
+        self.users = torch.arange(train.user_num)
         if not isinstance(train, HistoryDataset):
-            if positions:
-                raise UserError(
-                    "kd_positions=all is of histories, and no model of this run is sequential; leave it out"
-                )
-            self.users = torch.arange(train.user_num)
             return
-        users = train.training[train.uid_field]
-        counts = torch.bincount(users, minlength=train.user_num)
-        self._first = train.first_events()
+        users, self._first = train.training[train.uid_field], train.first_events()
         if positions:
-            self.users = torch.cat([torch.zeros(1, dtype=torch.int64), users])
-            self.ends = torch.cat([torch.zeros(1, dtype=torch.int64), train.training[PLACE] + 1])
+            nobody = torch.zeros(1, dtype=torch.int64)
+            self.users, self.ends = torch.cat([nobody, users]), torch.cat([nobody, train.training[PLACE] + 1])
             self._of_place = torch.zeros(len(train.events), dtype=torch.int64)
             self._of_place[train.training[PLACE]] = torch.arange(1, len(self.users))
         else:
-            self.users = torch.arange(train.user_num)
-            self.ends = self._first + counts if ends is None else ends
+            self.ends = self._first + torch.bincount(users, minlength=train.user_num) if ends is None else ends
 
     def __len__(self) -> int:
         return len(self.users)
@@ -123,9 +112,6 @@ def states_of(config: Config, train: Dataset) -> States:
     Args:
         config: of the run or one of its stages; ``kd_positions`` counts.
         train: the training part of its split.
-
-    Raises:
-        UserError: as :class:`States`.
     """
     return States(train, config["kd_positions"] == "all")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -34,12 +33,6 @@ class Ragged:
         keys = torch.unique(rows * n_values + values)
         return cls(keys % n_values, torch.bincount(keys // n_values, minlength=n_rows))
 
-    @classmethod
-    def of_matrix(cls, matrix: sp.sparray | sp.spmatrix) -> Ragged:
-        """The columns of each row's entries, (n_rows, n_values)."""
-        rows, columns = (torch.from_numpy(ids).long() for ids in matrix.tocoo().coords)
-        return cls.of_pairs(rows, columns, *matrix.shape)
-
     def __len__(self) -> int:
         return len(self._lengths)
 
@@ -52,9 +45,8 @@ class Ragged:
         wanted = index.cpu()
         lengths = self._lengths[wanted]
         place = torch.arange(len(wanted)).repeat_interleave(lengths)
-        if (
-            len(wanted) and not self._shared and bool((wanted.diff() == 1).all())
-        ):  # one row after the other: so are their entries
+        in_order = len(wanted) and not self._shared and bool((wanted.diff() == 1).all())
+        if in_order:  # one row after the other: so are their entries
             start = int(self._starts[wanted[0]])
             return place.to(index.device), self._values[start : start + len(place)].to(index.device)
         first = self._starts[wanted] - (lengths.cumsum(0) - lengths)

@@ -48,7 +48,7 @@ class HistoryScores(ModelScores):
         encoder: see :data:`Encoder`; None if the model's scores are no dot products.
         seen: items that :meth:`topk` leaves out, a row a state.
         """
-        super().__init__(model, self._all_embeddings if encoder else None, seen)
+        super().__init__(model, self._all_embeddings if encoder else None, seen, n_users=len(states))
         self.states: Any = states
         self._encoder = encoder
         self._batch: Interaction | None = None
@@ -56,11 +56,6 @@ class HistoryScores(ModelScores):
     def of(self, states: States | OneHistory) -> HistoryScores:
         """The same model's scores for other states; :meth:`topk` leaves out what these have met."""
         return HistoryScores(self.model, states, self._encoder, states.seen)
-
-    @property
-    def n_users(self) -> int:
-        """Number of states, the padding included."""
-        return len(self.states)
 
     @contextmanager
     def within(self, batch: Interaction) -> Iterator[None]:
@@ -117,21 +112,13 @@ class HistoryScores(ModelScores):
     def _all_embeddings(self) -> Pair:
         """All states encoded; dear, and therefore asked for once where nothing changes meanwhile."""
         assert self._encoder is not None
-        states = torch.arange(len(self.states), device=self.device)
+        states = torch.arange(self.n_users, device=self.device)
         parts, table = [], None
         for part in blocks(states, self.states.train.max_item_list_len * _NUMBERS_A_PLACE):
             vectors, table = self._encoder(self.states.histories(part))
             parts.append(vectors)
         assert table is not None
         return torch.cat(parts), table
-
-    @torch.no_grad()
-    def computed_once(self) -> ModelScores:
-        """The same scores, with all states encoded as the model is now."""
-        if self._encoder is None:
-            return self
-        kept = self._all_embeddings()
-        return ModelScores(self.model, lambda: kept, self._seen, n_users=len(self.states))
 
 
 class ScoresOfUsers(ModelScores):

@@ -27,6 +27,8 @@ class ModelScores:
     :func:`recbole_kd.bridge.kept_embeddings.propagate_once` the embeddings are computed once, however many callers ask.
     """
 
+    tabled = True  # embeddings() looks up or propagates, and does not encode each state
+
     def __init__(
         self,
         model: AbstractRecommender,
@@ -47,8 +49,6 @@ class ModelScores:
         self.model: Any = model
         self._embeddings = embeddings
         self._seen = seen
-
-    tabled = True  # embeddings() looks up or propagates, and does not encode each state
 
     def within(self, batch: Interaction) -> AbstractContextManager[None]:
         """For the time of a training step on ``batch``; a model of users has nothing to share in it."""

@@ -12,7 +12,7 @@ from recbole_kd.scoring.history_scores import HistoryScores
 from recbole_kd.serving.trained_model import TrainedModel
 
 HISTORY = "history"  # what the list of a history is called in the place of its user
-_ITEMS_FOR_A_HINT = 50_000  # finding a similar name takes seconds among more
+NAMES_FOR_A_HINT = 50_000  # finding a similar name takes seconds among more
 
 
 @torch.no_grad()
@@ -56,6 +56,6 @@ def _items(trained: TrainedModel, tokens: Sequence[str]) -> list[int]:
     found = [ids.get(token, 0) for token in tokens]
     if 0 in found:
         token = tokens[found.index(0)]
-        hint = did_you_mean(token, [item for item in ids if item != "[PAD]"]) if len(ids) <= _ITEMS_FOR_A_HINT else ""
+        hint = did_you_mean(token, [item for item in ids if item != "[PAD]"]) if len(ids) <= NAMES_FOR_A_HINT else ""
         raise UserError(f"history: there is no item {token!r} in the data set in {trained.data_path}{hint}")
     return found

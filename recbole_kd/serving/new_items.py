@@ -19,6 +19,7 @@ from recbole_kd.data.content.table import ItemTable
 from recbole_kd.data.content.texts import texts_of
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.tables.columns import listed
+from recbole_kd.data.tables.ids import looks_fractional, nearly_the_same
 from recbole_kd.foundation.errors import UserError
 from recbole_kd.serving.content import StudentContent
 from recbole_kd.training.threads import threads
@@ -113,21 +114,15 @@ def _doubts(source: NewSource, named: Sequence[str], tokens: Sequence[str], know
         yield f"{flag}: {place} is empty, {empty}, so that no new item is ranked"
     elif not tokens:
         yield f"{flag}: {place} has no item that the data set lacks, so that no new item is ranked"
-    by_bare: dict[str, str] = {}
-    for token in known:
-        by_bare.setdefault(_bare(token), token)
-    alike = [(token, by_bare[_bare(token)]) for token in tokens if _bare(token) in by_bare]
+    alike = list(nearly_the_same(tokens, known))
     if alike:
         several, (new, old) = len(alike) > 1, alike[0]
+        dotted = " or a .0" * any(looks_fractional(one) for pair in alike for one in pair)
         many = f"{len(alike):,} new ids are those of known items" if several else "1 new id is that of a known item"
         yield (
-            f"{flag}: {many} but for leading zeros or spaces around {'them' if several else 'it'}, the first {new!r} "
-            f"beside {old!r}; if they are the same items, write their ids as the data set does"
+            f"{flag}: {many} but for leading zeros or spaces around {'them' if several else 'it'}{dotted}, the first "
+            f"{new!r} beside {old!r}; if they are the same items, write their ids as the data set does"
         )
-
-
-def _bare(token: str) -> str:
-    return token.strip().lstrip("0")
 
 
 def _left_out(tokens: Sequence[str], records: Mapping[str, Record]) -> list[str]:

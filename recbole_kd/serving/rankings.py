@@ -18,6 +18,8 @@ from recbole_kd.scoring.ranking import score_blocks
 from recbole_kd.scoring.scores import Scores
 from recbole_kd.serving.trained_model import TrainedModel
 
+_PARTS = ("valid", "test")  # in the order of ``TrainedModel.held_out``
+
 
 class Ranking(NamedTuple):
     """Each user's best items, best first.
@@ -37,7 +39,7 @@ def held_out(trained: TrainedModel, part: Literal["valid", "test"]) -> Ragged:
     Raises:
         UserError: the split has none.
     """
-    place = ("valid", "test").index(part)
+    place = _PARTS.index(part)
     if len(trained.held_out) <= place or not len(trained.held_out[place]):
         raise UserError(f"the split of {trained.config.dataset} has no {part} part")
     return positives_of(trained.held_out[place])
@@ -54,12 +56,11 @@ def ranking(trained: TrainedModel, scores: Scores, part: Literal["valid", "test"
     """
     wanted, masked = held_out(trained, part), [positives_of(trained.train)]
     if isinstance(trained.train, HistoryDataset):
-        masked = []
-        rows = trained.held_out[("valid", "test").index(part)].inter_feat[trained.train.uid_field]
-        if len(rows) > len(rows.unique()):
+        masked, asked = [], trained.held_out[_PARTS.index(part)]
+        if len(asked) > len(wanted.filled()):
             raise UserError(f"the {part} part asks for several items of a user, each after another history")
         if isinstance(scores, HistoryScores):
-            scores = scores.of(states_before(trained.held_out[("valid", "test").index(part)], trained.train))
+            scores = scores.of(states_before(asked, trained.train))
     elif part == "test" and trained.config["eval_mask"] == "recbole":
         masked.append(held_out(trained, "valid"))
     users, k = wanted.filled(), min(k, trained.train.item_num - 1)

@@ -18,13 +18,11 @@ from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.history_scores import HistoryScores
 from recbole_kd.scoring.ranking import Block, score_blocks
 from recbole_kd.scoring.scores import Scores
-from recbole_kd.serving.histories import HISTORY, scores_now
+from recbole_kd.serving.histories import HISTORY, NAMES_FOR_A_HINT, scores_now
 from recbole_kd.serving.new_items import NewSource, read_new_items
 from recbole_kd.serving.raw_users import Unknown, unknown_users
 from recbole_kd.serving.trained_model import TrainedModel, open_trained
 from recbole_kd.training.content import content_path_file
-
-_USERS_FOR_A_HINT = 50_000  # finding a similar name takes seconds among more
 
 
 class Listed(NamedTuple):
@@ -248,7 +246,7 @@ class Recommender:
         leave = "; --skip_unknown=true leaves unknown users out"
         if first.reason:
             return f"user {first.token!r} {first.reason}{more}{leave}"
-        few = len(self._users) <= _USERS_FOR_A_HINT
+        few = len(self._users) <= NAMES_FOR_A_HINT
         hint = did_you_mean(first.token, map(str, self._users[1:])) if few else ""
         return f"there is no user {first.token!r} in the data set in {self.trained.data_path}{more}{hint or leave}"
 

@@ -5,7 +5,7 @@ from recbole.model.general_recommender import BPR, MultiVAE, NeuMF
 
 from recbole_kd.bridge import properties
 from recbole_kd.bridge.model_keys import settings_of_recbole
-from recbole_kd.bridge.models import recbole_models
+from recbole_kd.bridge.recbole_files import recommenders
 from recbole_kd.bridge.run_checks import check_run, tidied
 from recbole_kd.bridge.run_settings import RunSettings
 from recbole_kd.bridge.written_values import literal
@@ -285,7 +285,7 @@ def test_a_models_own_keys(model, key, value, says):
         settings_of_recbole(model).read({key: value})
 
 
-@pytest.mark.parametrize("model", sorted(recbole_models()))
+@pytest.mark.parametrize("model", sorted(recommenders()))
 def test_the_defaults_of_each_model_are_valid(model):
     values = properties.values_of(properties.RECBOLE_FOLDER / "model" / f"{model}.yaml")
     settings = settings_of_recbole(model)

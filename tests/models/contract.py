@@ -8,7 +8,7 @@ import torch
 from recbole.data.interaction import Interaction
 from recbole.utils import init_seed
 
-from recbole_kd.data.dataset import MultiModalDataset
+from recbole_kd.data.dataset import open_dataset
 from recbole_kd.data.loaders import make_loaders
 from recbole_kd.registry import make_config
 
@@ -18,7 +18,7 @@ def build(model: str, dataset: str, **values) -> SimpleNamespace:
     values = {"show_progress": False, "state": "error", **values}
     config = make_config(model, dataset, config_dict=values)
     init_seed(config["seed"], True)
-    data = MultiModalDataset(config)
+    data = open_dataset(config)
     loaders = make_loaders(config, data)
     init_seed(config["seed"], True)
     made = config.model_class(config, loaders.train_part)

@@ -8,11 +8,11 @@ from recbole.data.interaction import Interaction
 
 from recbole_kd.data.identity import identity_of
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.ops.ragged import Ragged
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.model_scores import scores_of
 from tests.models.contract import build
+from tests.scoring.made_up import rows_of
 
 
 def training_pairs(train) -> sp.csr_matrix:
@@ -55,7 +55,7 @@ class CacheContract:
 
     def cache(self, made, path="cache", **values) -> TeacherCache:
         values = {"shard_users": 16, "block_scores": 25 * 5, **values}
-        seen = Ragged.of_matrix(made.positives)
+        seen = rows_of(made.positives)
         return build_cache(path, scores_of(made.model), seen, made.identity, {"ndcg": 0.5}, **values)
 
     def everything(self, cache) -> torch.Tensor:

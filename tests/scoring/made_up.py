@@ -59,8 +59,14 @@ def positives(n_users: int, n_items: int) -> sp.csr_matrix:
     return sp.csr_matrix(matrix.astype(np.float32))
 
 
+def rows_of(matrix: sp.csr_matrix) -> Ragged:
+    """The columns of each row's entries."""
+    rows, columns = (torch.from_numpy(ids).long() for ids in matrix.tocoo().coords)
+    return Ragged.of_pairs(rows, columns, *matrix.shape)
+
+
 def make(path: str | Path, scorer: ModelScores, **values) -> TeacherCache:
     """Build a cache of small shards and blocks."""
     values = {"topk": 5, "shard_users": 8, "block_scores": 3 * scorer.model.n_items, **values}
     seen = positives(scorer.model.n_users, scorer.model.n_items)
-    return build_cache(path, scorer, Ragged.of_matrix(seen), values.pop("identity", IDENTITY), {"ndcg": 0.5}, **values)
+    return build_cache(path, scorer, rows_of(seen), values.pop("identity", IDENTITY), {"ndcg": 0.5}, **values)

@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from recbole_kd.foundation.errors import UserError
-from recbole_kd.ops.ragged import Ragged
 from recbole_kd.scoring import build
 from recbole_kd.scoring.build import build_cache
 from recbole_kd.scoring.cache import TeacherCache
 from recbole_kd.scoring.model_scores import ModelScores
 from recbole_kd.scoring.ranking import Block
 from tests.processes import python
-from tests.scoring.made_up import IDENTITY, dense, factors, make, positives
+from tests.scoring.made_up import IDENTITY, dense, factors, make, positives, rows_of
 
 KINDS = pytest.mark.parametrize("kind", [factors, dense])
 
@@ -202,7 +201,7 @@ class TestValues:
 
     def test_arguments_that_only_a_programmer_gives(self, tmp_path):
         with pytest.raises(ValueError, match="items of 3 states, and the model scores for 20"):
-            build_cache(tmp_path, factors(), Ragged.of_matrix(positives(3, 4)), {}, {})
+            build_cache(tmp_path, factors(), rows_of(positives(3, 4)), {}, {})
         with pytest.raises(ValueError, match="must be positive"):
             make(tmp_path, factors(), shard_users=0)
 

@@ -14,7 +14,7 @@ from recbole.utils import get_model, get_trainer, init_seed
 
 from recbole_kd.bridge import compat
 from recbole_kd.bridge.checkpoint import load_checkpoint
-from recbole_kd.bridge.models import recbole_models
+from recbole_kd.bridge.recbole_files import general_models
 from recbole_kd.bridge.trainer import make_trainer
 from recbole_kd.data.dataset import MultiModalDataset
 from recbole_kd.data.loaders import make_loaders
@@ -287,7 +287,7 @@ SHORTER = {"RaCT": {"pretrain_epochs": 10}, "LDiffRec": {"train_batch_size": 64}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", sorted(recbole_models()))
+@pytest.mark.parametrize("model", sorted(general_models()))
 def test_every_general_model_of_recbole(checkerboard, model):
     values = {**SHORT, "epochs": 1, **SHORTER.get(model, {})}
     if model in NEED_MORE:

@@ -11,7 +11,7 @@ from recbole.utils import get_model, get_trainer, init_seed
 
 from recbole_kd.bridge import compat
 from recbole_kd.bridge.checkpoint import load_checkpoint
-from recbole_kd.bridge.models import sequential_classes
+from recbole_kd.bridge.recbole_files import refuses_negatives, sequential_models
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
 from tests.bridge.test_histories import COLUMNS
@@ -47,11 +47,11 @@ def test_figures_are_recboles_own(ring, monkeypatch, model, values):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", sorted(sequential_classes().keys() - NEED_MORE))
+@pytest.mark.parametrize("model", sorted(sequential_models() - NEED_MORE))
 def test_figures_of_every_sequential_model_are_recboles_own(ring, monkeypatch, model):
     values = OF_VALUES.get(model, {})
     ours = run(model, ring, config_dict={**TWO, **values})
-    by_cross_entropy = ours.config.get("loss_type") == "CE" and not hasattr(sequential_classes()[model], "input_type")
+    by_cross_entropy = ours.config.get("loss_type") == "CE" and refuses_negatives(model)
     more = {"train_neg_sample_args": None} if by_cross_entropy else {}
     assert ours.test == recboles_own(model, monkeypatch, **values, **more)
 

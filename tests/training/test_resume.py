@@ -15,7 +15,7 @@ from recbole_kd.bridge import snapshots
 from recbole_kd.bridge.checkpoint import load_checkpoint, load_state, save_state
 from recbole_kd.bridge.distilling import DistillingMixin
 from recbole_kd.bridge.loose_values import LooseValues
-from recbole_kd.bridge.models import recbole_models
+from recbole_kd.bridge.recbole_files import general_models
 from recbole_kd.bridge.trainer import SafeTrainerMixin, make_trainer
 from recbole_kd.distillers.promptmm import PromptMMDistiller
 from recbole_kd.experiments import run as pipeline
@@ -381,7 +381,7 @@ class TestStates:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", sorted(recbole_models() - NEED_MORE.keys()))
+@pytest.mark.parametrize("model", sorted(general_models() - NEED_MORE.keys()))
 def test_every_general_model_of_recbole(checkerboard, monkeypatch, model):
     values = {"epochs": 4, **SHORTER.get(model, {})}
     expected = undisturbed(model, **values)

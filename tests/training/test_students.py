@@ -2,7 +2,7 @@
 
 import pytest
 
-from recbole_kd.bridge.models import recbole_models
+from recbole_kd.bridge.recbole_files import general_models
 from recbole_kd.experiments.run import run
 from recbole_kd.foundation.errors import UserError
 from tests.distillers.contract import QUIET
@@ -17,7 +17,7 @@ REFUSED = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", sorted(recbole_models()))
+@pytest.mark.parametrize("model", sorted(general_models()))
 def test_every_general_model_learns_or_is_refused(checkerboard, model):
     small = {"kd_topk": 4, "kd_samples": 3, "epochs": 1, "teacher": "BPR"}
     values = {**QUIET, **small, "student": model, **SHORTER.get(model, {}), **OF_ITS_SIZE.get(model, {})}

@@ -5,15 +5,11 @@ from typing import ClassVar
 
 import pytest
 import torch
-from recbole.utils import init_seed
 
-from recbole_kd.bridge.building import build_model
-from recbole_kd.data.dataset import open_dataset
-from recbole_kd.data.loaders import make_loaders
 from recbole_kd.data.states import States
 from recbole_kd.experiments.run import run
-from recbole_kd.registry import make_config
 from recbole_kd.scoring.history_scores import scores_in
+from tests.models import contract
 
 SHORT = {"show_progress": False, "state": "error", "topk": [1, 3], "metrics": ["Recall", "NDCG"]}
 SHORT |= {"valid_metric": "NDCG@3", "MAX_ITEM_LIST_LENGTH": 6}
@@ -22,16 +18,9 @@ LEARNING = {**SHORT, "epochs": 30, "eval_step": 10, "learning_rate": 0.01, "trai
 
 def build(model: str, dataset: str, **values) -> SimpleNamespace:
     """A sequential model on a data set, with everything around it."""
-    config = make_config(model, dataset, config_dict={**SHORT, **values})
-    init_seed(config["seed"], True)
-    data = open_dataset(config)
-    loaders = make_loaders(config, data)
-    init_seed(config["seed"], True)
-    made = build_model(config, loaders.train_part)
-    states = States(loaders.train_part)
-    return SimpleNamespace(
-        config=config, dataset=data, loaders=loaders, model=made, batch=next(iter(loaders.train)), states=states
-    )
+    made = contract.build(model, dataset, **{**SHORT, **values})
+    made.states = States(made.loaders.train_part)
+    return made
 
 
 class SequentialContract:
